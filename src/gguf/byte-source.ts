@@ -1,0 +1,16 @@
+/** Random access to the bytes of a file that is never held whole. */
+export interface ByteSource {
+  /** For messages: a path, a URL or a file name. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /**
+   * Reads exactly `byteLength` bytes.
+   *
+   * @returns A fresh array owned by the caller.
+   * @throws {KvasirError} `bad-gguf` when the range passes the end, `network` or `aborted`.
+   */
+  read(byteOffset: number, byteLength: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /** Releases file handles and the like; the source is unusable afterwards. */
+  close?(): Promise<void>;
+}
