@@ -1,0 +1,156 @@
+// The types that people hold: options, events and reports of models and sessions.
+import type { Activations, CodecName, EngineName } from "./engine/engine.ts";
+import type { ModelConfig } from "./model/config.ts";
+import type { DownloadProgress, Runtime } from "./runtime/runtime.ts";
+import type { ChatMessage, ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
+
+/** How much may stay in the cache. `tokens` and `keep` per kv head, `bytes` for the whole cache. */
+export type Budget =
+  | { readonly tokens: number }
+  | { readonly keep: number } // fraction kept, 0 < keep <= 1
+  | { readonly bytes: number };
+
+export type LoadProgress =
+  | DownloadProgress
+  | { readonly phase: "load"; readonly bytes: number; readonly totalBytes: number };
+
+export interface LoadOptions {
+  /** Default "auto". */
+  readonly engine?: EngineName | "auto";
+  /** Default "q8". */
+  readonly activations?: Activations;
+  /** Bound by the entry point of each platform; tests pass their own. */
+  readonly runtime?: Runtime;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Expected SHA-256 of the file, hex. */
+  readonly sha256?: string;
+}
+
+export interface Model {
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  /** null where the file carries no template. */
+  readonly chatTemplate: ChatTemplate | null;
+  readonly engine: { readonly name: EngineName; readonly activations: Activations };
+  /** Milliseconds from the call of `load` to ready. */
+  readonly loadMs: number;
+  session(options?: SessionOptions): Session;
+  /** Frees weights; sessions of the model are disposed too. */
+  dispose(): void;
+}
+
+export interface SessionOptions {
+  /** A method's name with its parameters, or a method of your own. Default "full". */
+  readonly method?: string | { readonly name: string; readonly [parameter: string]: unknown };
+  /** Required for every method but "full". */
+  readonly budget?: Budget;
+  /** Storage of the rows. Default "f16"; "f32" with `activations: "f32"`. */
+  readonly codec?: CodecName;
+  /** Prompt tokens per step of prefill. Default 128. */
+  readonly chunkSize?: number;
+  /** Rows kept free for the answer before a growth. Default 64. */
+  readonly headroom?: number;
+  /**
+   * `strict`: the last prompt token is read again over the compressed cache, so that the first
+   * answer token sees only what was kept. `usual`: the first token comes from the full prefill.
+   * Default "strict".
+   */
+  readonly flow?: "strict" | "usual";
+}
+
+export interface SamplingOptions {
+  /** 0 is greedy. Default 0. */
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly presencePenalty?: number;
+  /** Default 0. */
+  readonly seed?: number;
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  readonly signal?: AbortSignal;
+  /** Default 256. */
+  readonly maxTokens?: number;
+  /** Texts that end the answer; they are not part of it. */
+  readonly stop?: string | readonly string[];
+  /** Number of alternatives reported with each token, 0 for only the token's own. Default: none. */
+  readonly logprobs?: number;
+  /** Do not stop at the end-of-text tokens. Default false. */
+  readonly ignoreEos?: boolean;
+}
+
+/** Chat messages, a plain text, or token ids. */
+export type GenerateInput = string | readonly ChatMessage[] | { readonly tokens: ArrayLike<number> };
+
+export interface TokenLogprob {
+  readonly token: number;
+  readonly text: string;
+  /** Nats. */
+  readonly logprob: number;
+}
+
+export type FinishReason = "stop" | "length";
+
+export type GenerateEvent =
+  /** After each chunk of each layer; done = tokens x layers finished. */
+  | { readonly type: "prefill"; readonly done: number; readonly total: number }
+  | { readonly type: "compressed"; readonly usage: CacheUsage }
+  | {
+      readonly type: "token";
+      readonly token: number;
+      /** What can be shown now; "" while a character is incomplete. */
+      readonly text: string;
+      readonly logprob?: number;
+      readonly topLogprobs?: readonly TokenLogprob[];
+    }
+  | {
+      readonly type: "done";
+      readonly reason: FinishReason;
+      /** The whole answer. */
+      readonly text: string;
+      readonly usage: SessionUsage;
+    };
+
+export interface CacheUsage {
+  /** Bytes that all rows of all tokens seen would take in this codec. */
+  readonly fullBytes: number;
+  /** Bytes held now: rows, positions, headroom, scratch. */
+  readonly bytes: number;
+  readonly peakBytes: number;
+  /** Rows held, over all layers and kv heads. */
+  readonly keptRows: number;
+  /** Rows that the full cache would hold. */
+  readonly fullRows: number;
+  readonly perLayer: readonly { readonly bytes: number; readonly rows: readonly number[] }[];
+}
+
+export interface SessionUsage {
+  readonly tokens: { readonly prompt: number; readonly completion: number };
+  /** Tokens seen, the position of the next one. */
+  readonly position: number;
+  readonly cache: CacheUsage;
+  readonly timing: {
+    readonly timeToFirstTokenMs: number;
+    readonly prefillMs: number;
+    readonly prefillTokensPerSecond: number;
+    readonly decodeTokensPerSecond: number;
+  };
+}
+
+export interface Session {
+  /**
+   * Reads `input` and streams the answer. One at a time per session. Breaking out of the loop or
+   * aborting leaves the session usable: what was read and answered so far stays in the cache.
+   * @throws {KvasirError} `aborted`, `busy`, `cache-full`, `bad-option`.
+   */
+  generate(input: GenerateInput, options?: GenerateOptions): AsyncIterable<GenerateEvent>;
+  usage(): SessionUsage;
+  /** Forgets everything read; keeps the options. */
+  reset(): void;
+  dispose(): void;
+}
