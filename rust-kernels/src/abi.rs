@@ -1,0 +1,24 @@
+//! Offsets into linear memory to slices: the only place that trusts the caller.
+//!
+//! JavaScript owns the arena. It passes byte offsets and element counts that it allocated itself,
+//! aligned for the element type, and never overlapping where one side is written.
+
+/// Views `len` elements at byte offset `ptr`.
+///
+/// # Safety
+/// `ptr` is aligned for `T`, the range lies inside the arena, and nothing writes it meanwhile.
+pub(crate) unsafe fn slice<'a, T>(ptr: u32, len: usize) -> &'a [T] {
+    debug_assert!(ptr as usize % align_of::<T>() == 0);
+    // SAFETY: the caller's promise, passed on.
+    unsafe { core::slice::from_raw_parts(ptr as usize as *const T, len) }
+}
+
+/// Views `len` elements at byte offset `ptr` for writing.
+///
+/// # Safety
+/// As for [`slice`], and no other slice of this call overlaps the range.
+pub(crate) unsafe fn slice_mut<'a, T>(ptr: u32, len: usize) -> &'a mut [T] {
+    debug_assert!(ptr as usize % align_of::<T>() == 0);
+    // SAFETY: the caller's promise, passed on.
+    unsafe { core::slice::from_raw_parts_mut(ptr as usize as *mut T, len) }
+}

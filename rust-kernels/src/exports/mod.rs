@@ -1,0 +1,1 @@
+//! What JavaScript calls: plain numbers in, slices to the safe kernels.

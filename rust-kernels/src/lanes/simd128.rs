@@ -1,0 +1,247 @@
+//! Lanes as WebAssembly SIMD.
+use core::arch::wasm32::*;
+
+/// Four f32.
+#[derive(Clone, Copy)]
+pub struct F32x4(v128);
+
+/// Four i32.
+#[derive(Clone, Copy)]
+pub struct I32x4(v128);
+
+/// Eight i16.
+#[derive(Clone, Copy)]
+pub struct I16x8(v128);
+
+/// 2^112: the exponent that a shifted f16 lacks as an f32.
+const F16_SCALE: f32 = 5.192_296_858_534_828e33;
+
+impl F32x4 {
+    /// Four times `x`.
+    #[inline(always)]
+    pub fn splat(x: f32) -> Self {
+        Self(f32x4_splat(x))
+    }
+    /// The four numbers given.
+    #[inline(always)]
+    pub fn new(x: [f32; 4]) -> Self {
+        Self(f32x4(x[0], x[1], x[2], x[3]))
+    }
+    /// `s[at .. at + 4]`.
+    #[inline(always)]
+    pub fn load(s: &[f32], at: usize) -> Self {
+        let s = &s[at..at + 4];
+        // SAFETY: the slice above holds four elements; v128.load needs no alignment.
+        Self(unsafe { v128_load(s.as_ptr().cast()) })
+    }
+    /// Four finite f16 at `s[at .. at + 4]`, exact.
+    #[inline(always)]
+    pub fn load_f16(s: &[u16], at: usize) -> Self {
+        let s = &s[at..at + 4];
+        // SAFETY: the slice above holds the eight bytes that are read.
+        let h = unsafe { i32x4_load_extend_i16x4(s.as_ptr().cast()) };
+        let bits = v128_and(i32x4_shl(h, 13), u32x4_splat(0x8fff_e000));
+        Self(f32x4_mul(bits, f32x4_splat(F16_SCALE)))
+    }
+    /// Writes `s[at .. at + 4]`.
+    #[inline(always)]
+    pub fn store(self, s: &mut [f32], at: usize) {
+        let s = &mut s[at..at + 4];
+        // SAFETY: the slice above holds four elements.
+        unsafe { v128_store(s.as_mut_ptr().cast(), self.0) }
+    }
+    /// Sum, lane by lane.
+    #[inline(always)]
+    pub fn add(self, o: Self) -> Self {
+        Self(f32x4_add(self.0, o.0))
+    }
+    /// Difference.
+    #[inline(always)]
+    pub fn sub(self, o: Self) -> Self {
+        Self(f32x4_sub(self.0, o.0))
+    }
+    /// Product.
+    #[inline(always)]
+    pub fn mul(self, o: Self) -> Self {
+        Self(f32x4_mul(self.0, o.0))
+    }
+    /// Quotient.
+    #[inline(always)]
+    pub fn div(self, o: Self) -> Self {
+        Self(f32x4_div(self.0, o.0))
+    }
+    /// `self < o ? o : self`.
+    #[inline(always)]
+    pub fn max(self, o: Self) -> Self {
+        Self(f32x4_pmax(self.0, o.0))
+    }
+    /// `o < self ? o : self`.
+    #[inline(always)]
+    pub fn min(self, o: Self) -> Self {
+        Self(f32x4_pmin(self.0, o.0))
+    }
+    /// Absolute value.
+    #[inline(always)]
+    pub fn abs(self) -> Self {
+        Self(f32x4_abs(self.0))
+    }
+    /// `self * b + c`, rounded twice.
+    #[inline(always)]
+    pub fn mul_add(self, b: Self, c: Self) -> Self {
+        Self(f32x4_add(f32x4_mul(self.0, b.0), c.0))
+    }
+    /// Nearest integer, ties to even.
+    #[inline(always)]
+    pub fn round_even(self) -> Self {
+        Self(f32x4_nearest(self.0))
+    }
+    /// (0 + 2) + (1 + 3).
+    #[inline(always)]
+    pub fn sum(self) -> f32 {
+        let h = f32x4_add(self.0, i32x4_shuffle::<2, 3, 0, 1>(self.0, self.0));
+        f32x4_extract_lane::<0>(h) + f32x4_extract_lane::<1>(h)
+    }
+    /// Largest lane.
+    #[inline(always)]
+    pub fn max_lane(self) -> f32 {
+        let h = f32x4_pmax(self.0, i32x4_shuffle::<2, 3, 0, 1>(self.0, self.0));
+        let h = f32x4_pmax(h, i32x4_shuffle::<1, 0, 3, 2>(h, h));
+        f32x4_extract_lane::<0>(h)
+    }
+    /// Truncated to integers, saturating.
+    #[inline(always)]
+    pub fn to_i32(self) -> I32x4 {
+        I32x4(i32x4_trunc_sat_f32x4(self.0))
+    }
+    /// The bit patterns.
+    #[inline(always)]
+    pub fn bits(self) -> I32x4 {
+        I32x4(self.0)
+    }
+    /// As an array.
+    #[inline(always)]
+    pub fn lanes(self) -> [f32; 4] {
+        [
+            f32x4_extract_lane::<0>(self.0),
+            f32x4_extract_lane::<1>(self.0),
+            f32x4_extract_lane::<2>(self.0),
+            f32x4_extract_lane::<3>(self.0),
+        ]
+    }
+    /// Rows become columns.
+    #[inline(always)]
+    pub fn transpose(r: [Self; 4]) -> [Self; 4] {
+        let a = i32x4_shuffle::<0, 4, 1, 5>(r[0].0, r[1].0);
+        let b = i32x4_shuffle::<2, 6, 3, 7>(r[0].0, r[1].0);
+        let c = i32x4_shuffle::<0, 4, 1, 5>(r[2].0, r[3].0);
+        let d = i32x4_shuffle::<2, 6, 3, 7>(r[2].0, r[3].0);
+        [
+            Self(i64x2_shuffle::<0, 2>(a, c)),
+            Self(i64x2_shuffle::<1, 3>(a, c)),
+            Self(i64x2_shuffle::<0, 2>(b, d)),
+            Self(i64x2_shuffle::<1, 3>(b, d)),
+        ]
+    }
+}
+
+impl I32x4 {
+    /// Four times `x`.
+    #[inline(always)]
+    pub fn splat(x: i32) -> Self {
+        Self(i32x4_splat(x))
+    }
+    /// Wrapping sum.
+    #[inline(always)]
+    pub fn add(self, o: Self) -> Self {
+        Self(i32x4_add(self.0, o.0))
+    }
+    /// Wrapping difference.
+    #[inline(always)]
+    pub fn sub(self, o: Self) -> Self {
+        Self(i32x4_sub(self.0, o.0))
+    }
+    /// Shift to the left.
+    #[inline(always)]
+    pub fn shl(self, n: u32) -> Self {
+        Self(i32x4_shl(self.0, n))
+    }
+    /// Nearest f32.
+    #[inline(always)]
+    pub fn to_f32(self) -> F32x4 {
+        F32x4(f32x4_convert_i32x4(self.0))
+    }
+    /// The bit patterns as f32.
+    #[inline(always)]
+    pub fn as_f32_bits(self) -> F32x4 {
+        F32x4(self.0)
+    }
+    /// As an array.
+    #[inline(always)]
+    pub fn lanes(self) -> [i32; 4] {
+        [
+            i32x4_extract_lane::<0>(self.0),
+            i32x4_extract_lane::<1>(self.0),
+            i32x4_extract_lane::<2>(self.0),
+            i32x4_extract_lane::<3>(self.0),
+        ]
+    }
+}
+
+impl I16x8 {
+    /// Eight times `x`.
+    #[inline(always)]
+    pub fn splat(x: i16) -> Self {
+        Self(i16x8_splat(x))
+    }
+    /// Sixteen bytes at `s[at ..]` as little-endian i16.
+    #[inline(always)]
+    pub fn load(s: &[u8], at: usize) -> Self {
+        let s = &s[at..at + 16];
+        // SAFETY: the slice above holds sixteen bytes.
+        Self(unsafe { v128_load(s.as_ptr().cast()) })
+    }
+    /// The pair `s[at], s[at + 1]`, four times.
+    #[inline(always)]
+    pub fn load_pair(s: &[i16], at: usize) -> Self {
+        let s = &s[at..at + 2];
+        // SAFETY: the slice above holds the four bytes that are read.
+        Self(unsafe { v128_load32_splat(s.as_ptr().cast()) })
+    }
+    /// Bitwise and.
+    #[inline(always)]
+    pub fn and(self, o: Self) -> Self {
+        Self(v128_and(self.0, o.0))
+    }
+    /// Bitwise or.
+    #[inline(always)]
+    pub fn or(self, o: Self) -> Self {
+        Self(v128_or(self.0, o.0))
+    }
+    /// Shift to the left.
+    #[inline(always)]
+    pub fn shl(self, n: u32) -> Self {
+        Self(i16x8_shl(self.0, n))
+    }
+    /// Shift to the right, zeros in.
+    #[inline(always)]
+    pub fn shr_u(self, n: u32) -> Self {
+        Self(u16x8_shr(self.0, n))
+    }
+    /// Shift to the right, sign in.
+    #[inline(always)]
+    pub fn shr_s(self, n: u32) -> Self {
+        Self(i16x8_shr(self.0, n))
+    }
+    /// Products of neighbouring pairs, added: lane i = a[2i] b[2i] + a[2i+1] b[2i+1], exact.
+    #[inline(always)]
+    pub fn dot(self, o: Self) -> I32x4 {
+        I32x4(i32x4_dot_i16x8(self.0, o.0))
+    }
+    /// Looks each byte (0..16) of the vector up in `table`.
+    #[inline(always)]
+    pub fn lookup(self, table: &[i8; 16]) -> Self {
+        // SAFETY: the table holds sixteen bytes.
+        let table = unsafe { v128_load(table.as_ptr().cast()) };
+        Self(i8x16_swizzle(table, self.0))
+    }
+}
