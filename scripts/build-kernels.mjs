@@ -1,0 +1,75 @@
+// Builds rust-kernels into dist/kernels/<build>/, when their sources changed.
+//
+//   node scripts/build-kernels.mjs           build what is stale
+//   node scripts/build-kernels.mjs --force   build in any case
+//   node scripts/build-kernels.mjs --check   only say whether dist/kernels is up to date (status 1: stale)
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { copyFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { builds, builtHash, crate, files, output, sourcesHash } from "./lib/kernels.mjs";
+import { capture, root, run, say } from "./lib/run.mjs";
+import {
+  ensureWasmBindgen,
+  ensureWasmPack,
+  toolchainEnv,
+  wasmBindgenVersion,
+  wasmToolchain,
+} from "./lib/rust.mjs";
+
+const options = new Set(process.argv.slice(2));
+const isFresh = builtHash() === sourcesHash();
+
+if (options.has("--check")) {
+  say(isFresh ? "dist/kernels is up to date" : "dist/kernels is stale: npm run kernels");
+  process.exitCode = isFresh ? 0 : 1;
+} else if (isFresh && !options.has("--force")) {
+  say("dist/kernels is up to date");
+} else {
+  await buildAll();
+}
+
+async function buildAll() {
+  const toolchain = await wasmToolchain();
+  say(`Kernels by ${capture(toolchain.rustc, ["--version"])}`);
+  const wasmPack = await ensureWasmPack();
+  // Also writes Cargo.lock where it is missing, and fills the registry's folder before its name is used.
+  await run(toolchain.cargo, ["fetch"], { cwd: crate, env: toolchainEnv(toolchain, []), quiet: true });
+  await ensureWasmBindgen(wasmBindgenVersion(crate));
+  const hash = sourcesHash(); // before: a change during the build makes it stale
+  for (const build of builds) await buildOne(toolchain, wasmPack, build);
+  const known = new Set(["hash.json", ...builds.map(({ name }) => name)]);
+  for (const name of readdirSync(output)) {
+    if (!known.has(name)) rmSync(join(output, name), { recursive: true });
+  }
+  await writeFile(join(output, "hash.json"), `${JSON.stringify({ sources: hash }, null, 2)}\n`);
+}
+
+/** wasm-pack writes into a folder of its own; only the wanted files reach dist. */
+async function buildOne(toolchain, wasmPack, { name, flags }) {
+  const folder = join(crate, "target", `pack-${name}-${process.pid}`);
+  // A link-time optimised build is already small; wasm-opt would be one more download.
+  const args = ["build", "--release", "--target", "web", "--mode", "no-install"];
+  const out = ["--out-dir", folder, "--out-name", "kvasir_kernels", "--no-pack"];
+  const remap = `--remap-path-prefix=${root}=.`;
+  try {
+    await run(wasmPack, [...args, ...out, crate], {
+      env: toolchainEnv(toolchain, [...flags, remap]),
+    });
+    await install(folder, join(output, name));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function install(folder, destination) {
+  mkdirSync(destination, { recursive: true });
+  for (const file of files) {
+    const part = join(destination, `${file}.part`);
+    await copyFile(join(folder, file), part);
+    await rename(part, join(destination, file));
+  }
+  for (const file of readdirSync(destination)) {
+    if (!files.includes(file)) rmSync(join(destination, file));
+  }
+  if (!existsSync(join(destination, files[0]))) throw new Error(`Cannot build ${destination}`);
+}

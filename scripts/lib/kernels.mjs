@@ -1,0 +1,44 @@
+// Which builds of the kernels there are, and whether dist/kernels is up to date.
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "./run.mjs";
+
+/** One .wasm per feature set. `relaxed` is faster where relaxed SIMD exists; same bits. */
+export const builds = [{ name: "simd128", flags: ["-C", "target-feature=+simd128"] }];
+
+export const crate = join(root, "rust-kernels");
+export const output = join(root, "dist", "kernels");
+/** Files that each build leaves in dist/kernels/<build>. */
+export const files = ["kvasir_kernels.js", "kvasir_kernels.d.ts", "kvasir_kernels_bg.wasm"];
+
+/** Everything that the .wasm depends on, relative to the crate, sorted. Tests do not count. */
+function sources() {
+  const rust = readdirSync(join(crate, "src"), { recursive: true })
+    .map((path) => `src/${path.replaceAll("\\", "/")}`)
+    .filter((path) => path.endsWith(".rs"));
+  const roots = ["Cargo.toml", "Cargo.lock", "build.rs"].filter((name) =>
+    existsSync(join(crate, name)),
+  );
+  return [...rust, ...roots].sort();
+}
+
+/** SHA-256 over names and contents of the sources and over the flags, hex. */
+export function sourcesHash() {
+  const hash = createHash("sha256");
+  for (const path of sources()) {
+    const text = readFileSync(join(crate, path), "utf8").replaceAll("\r\n", "\n");
+    hash.update(`${path}\0${Buffer.byteLength(text)}\0${text}`);
+  }
+  return hash.update(JSON.stringify(builds)).digest("hex");
+}
+
+/** The hash that dist/kernels was built from, or null where it is missing or incomplete. */
+export function builtHash() {
+  const complete = builds.every(({ name }) =>
+    files.every((file) => existsSync(join(output, name, file))),
+  );
+  const record = join(output, "hash.json");
+  if (!complete || !existsSync(record)) return null;
+  return JSON.parse(readFileSync(record, "utf8")).sources ?? null;
+}
