@@ -1,0 +1,162 @@
+//! The layout in which quantised weights are multiplied: panels of four rows, so that one vector
+//! holds all four and no sum ever crosses lanes.
+//!
+//! A panel of `n_blocks = n_cols / 32` blocks is, in bytes:
+//!
+//! | part   | size              | content                                                         |
+//! |--------|-------------------|-----------------------------------------------------------------|
+//! | codes  | n_blocks * block  | per block: codes, then one 16-byte plane per bit above the 4th  |
+//! | scales | n_blocks * 8 or 16| f16 of rows 0..4 (per 16 columns: first half's four, then second)|
+//! | mins   | n_blocks * 8 or 0 | f16 of rows 0..4                                                |
+//!
+//! Codes of 4 bits: vector j (0..4) of a block, byte 4r + i: low nibble row r, column 4j + i; high
+//! nibble column 16 + 4j + i. Read as u16 lanes, four shifts and masks give four operands of
+//! `i32x4.dot_i16x8` whose pairs are columns (4j, 4j+2), (16+4j, 18+4j), (4j+1, 4j+3),
+//! (17+4j, 19+4j): operand e = 0..4. A plane's u16 lane L has at bit 4j + e the next bit of operand
+//! (j, e), lane L. Codes of 8 bits: vector j (0..8), byte 4r + i: row r, column 4j + i.
+//!
+//! A code is unsigned with a constant `offset` (weight = scale (code - offset)), unsigned with a
+//! minimum (weight = scale code + min), or signed.
+use super::codes::unpack_codes;
+use super::f16::f32_to_f16;
+use super::{TensorType, block_bytes, block_size};
+
+/// Columns of a block of the packed layout.
+pub const BLOCK: usize = 32;
+
+/// How a tensor type is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// Bytes of codes of one block, four rows.
+    pub block_bytes: usize,
+    /// Planes above the low four bits.
+    pub n_planes: usize,
+    /// Subtracted from each code.
+    pub offset: i32,
+    /// A scale per 16 columns instead of 32.
+    pub per_16: bool,
+    /// Whether a minimum per block follows.
+    pub has_min: bool,
+    /// Codes are indices into [`IQ4_NL_VALUES`].
+    pub is_lookup: bool,
+}
+
+/// The values that IQ4_NL's nibbles stand for.
+pub const IQ4_NL_VALUES: [i8; 16] =
+    [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+/// How `ty` is packed, or `None` when it is multiplied in f32 from its GGUF blocks.
+pub fn packing(ty: TensorType) -> Option<Packing> {
+    let four = Packing {
+        block_bytes: 64,
+        n_planes: 0,
+        offset: 0,
+        per_16: false,
+        has_min: false,
+        is_lookup: false,
+    };
+    let five = Packing { block_bytes: 80, n_planes: 1, ..four };
+    match ty {
+        TensorType::Q4_0 => Some(Packing { offset: 8, ..four }),
+        TensorType::Q4_1 | TensorType::Q4_K => Some(Packing { has_min: true, ..four }),
+        TensorType::Q5_0 => Some(Packing { offset: 16, ..five }),
+        TensorType::Q5_1 | TensorType::Q5_K => Some(Packing { has_min: true, ..five }),
+        TensorType::Q6_K => {
+            Some(Packing { block_bytes: 96, n_planes: 2, offset: 32, per_16: true, ..four })
+        }
+        TensorType::Q8_0 => Some(Packing { block_bytes: 128, ..four }),
+        TensorType::IQ4_NL => Some(Packing { is_lookup: true, ..four }),
+        _ => None,
+    }
+}
+
+impl Packing {
+    /// f16 scales of one block, four rows.
+    pub fn n_scales(&self) -> usize {
+        if self.per_16 { 8 } else { 4 }
+    }
+
+    /// Bytes of a panel of `n_blocks` blocks.
+    pub fn panel_bytes(&self, n_blocks: usize) -> usize {
+        n_blocks * (self.block_bytes + 2 * self.n_scales() + if self.has_min { 8 } else { 0 })
+    }
+}
+
+/// Bytes that a matrix takes: packed where possible, else its GGUF blocks.
+pub fn weight_bytes(ty: TensorType, n_rows: usize, n_cols: usize) -> usize {
+    match packing(ty) {
+        Some(p) => n_rows.div_ceil(4) * p.panel_bytes(n_cols / BLOCK),
+        None => n_rows * (n_cols / block_size(ty)) * block_bytes(ty),
+    }
+}
+
+/// Scratch for [`pack_panel`], in f32 elements.
+pub fn pack_scratch_len(n_cols: usize) -> usize {
+    n_cols + 2 * (n_cols / 16)
+}
+
+/// Packs up to four rows of GGUF blocks into `panel`; missing rows become zeros.
+pub fn pack_panel(
+    ty: TensorType,
+    p: Packing,
+    panel: &mut [u8],
+    rows: &[u8],
+    n_cols: usize,
+    scratch: &mut [f32],
+) {
+    let row_bytes = (n_cols / block_size(ty)) * block_bytes(ty);
+    let n_blocks = n_cols / BLOCK;
+    let scales_at = n_blocks * p.block_bytes;
+    let mins_at = scales_at + n_blocks * 2 * p.n_scales();
+    let per_block = if p.per_16 { 2 } else { 1 };
+    panel.fill(0);
+    let (codes, rest) = scratch.split_at_mut(n_cols / 4);
+    let (scales, mins) = rest.split_at_mut(n_cols / 16);
+    let codes = bytes_of(codes);
+    for (r, row) in rows.chunks_exact(row_bytes).enumerate() {
+        let n_scales = n_blocks * per_block;
+        unpack_codes(ty, row, &mut codes[..n_cols], &mut scales[..n_scales], &mut mins[..n_scales]);
+        for b in 0..n_blocks {
+            let block = &mut panel[b * p.block_bytes..(b + 1) * p.block_bytes];
+            put_codes(p, block, r, &codes[b * BLOCK..(b + 1) * BLOCK]);
+            for half in 0..per_block {
+                let at = scales_at + 2 * ((b * per_block + half) * 4 + r);
+                let bits = f32_to_f16(scales[b * per_block + half]);
+                panel[at..at + 2].copy_from_slice(&bits.to_le_bytes());
+            }
+            if p.has_min {
+                let at = mins_at + 2 * (b * 4 + r);
+                panel[at..at + 2].copy_from_slice(&f32_to_f16(mins[b]).to_le_bytes());
+            }
+        }
+    }
+}
+
+fn bytes_of(cells: &mut [f32]) -> &mut [u8] {
+    crate::abi::as_bytes_mut(cells)
+}
+
+/// Row `r`'s 32 codes into a block.
+fn put_codes(p: Packing, block: &mut [u8], r: usize, codes: &[u8]) {
+    if p.block_bytes == 128 {
+        for (k, &code) in codes.iter().enumerate() {
+            block[16 * (k / 4) + 4 * r + k % 4] = code;
+        }
+        return;
+    }
+    for (k, &code) in codes.iter().enumerate() {
+        let code = if p.is_lookup { lookup_index(code as i8) } else { code };
+        let (j, i, is_high) = ((k % 16) / 4, k % 4, k >= 16);
+        block[16 * j + 4 * r + i] |= (code & 15) << if is_high { 4 } else { 0 };
+        let operand = 2 * (i % 2) + usize::from(is_high);
+        let (lane, bit) = (2 * r + i / 2, 4 * j + operand);
+        for plane in 0..p.n_planes {
+            let at = 64 + 16 * plane + 2 * lane + bit / 8;
+            block[at] |= ((code >> (4 + plane)) & 1) << (bit % 8);
+        }
+    }
+}
+
+fn lookup_index(value: i8) -> u8 {
+    IQ4_NL_VALUES.iter().position(|&v| v == value).unwrap_or(0) as u8
+}
