@@ -1,27 +1,30 @@
+// What a command of the command line is, and what it may use of the terminal.
 import type { Runtime } from "../src/runtime/runtime.ts";
 
-/** One subcommand of `kvasir`. */
 export interface Command {
+  /** The word after `kvasir`. */
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** What `--help` prints, with an example. */
+  /** The whole text of `--help`, with an example. */
   readonly usage: string;
-  /** @returns The exit code. */
+  /**
+   * @param args What stands after the command's name.
+   * @returns The exit code: 0 done, 1 failed, 2 wrong arguments.
+   */
   run(args: string[], io: CommandIo): Promise<number>;
 }
 
-/** Where a command writes and what it may ask of the platform. */
 export interface CommandIo {
-  /** Standard output: only what was asked for. */
+  /** Writes to standard output; lines carry their own "\n". */
   out(text: string): void;
-  /** Standard error: progress, notes, summaries. */
+  /** Writes to standard error. */
   err(text: string): void;
-  /** Whether `err` goes to a terminal. */
-  readonly isTty: boolean;
-  /** Width of that terminal, characters. */
-  readonly columns: number;
-  readonly runtime: Runtime;
+  /** Standard output is a terminal. */
+  isTty: boolean;
+  /** Width of the terminal, characters. */
+  columns: number;
+  runtime: Runtime;
   /** Fires on Ctrl-C. */
-  readonly signal: AbortSignal;
+  signal: AbortSignal;
 }
