@@ -1,30 +1,27 @@
-// What a command of the command line is, and what it may use of the terminal.
 import type { Runtime } from "../src/runtime/runtime.ts";
 
+/** One subcommand of `kvasir`. */
 export interface Command {
-  /** The word after `kvasir`. */
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** The whole text of `--help`, with an example. */
+  /** What `--help` prints, with an example. */
   readonly usage: string;
-  /**
-   * @param args What stands after the command's name.
-   * @returns The exit code: 0 done, 1 failed, 2 wrong arguments.
-   */
+  /** @returns The exit code. */
   run(args: string[], io: CommandIo): Promise<number>;
 }
 
+/** Where a command writes and what it may ask of the platform. */
 export interface CommandIo {
-  /** Writes to standard output; lines carry their own "\n". */
+  /** Standard output: only what was asked for. */
   out(text: string): void;
-  /** Writes to standard error. */
+  /** Standard error: progress, notes, summaries. */
   err(text: string): void;
-  /** Standard output is a terminal. */
-  isTty: boolean;
-  /** Width of the terminal, characters. */
-  columns: number;
-  runtime: Runtime;
+  /** Whether `err` goes to a terminal. */
+  readonly isTty: boolean;
+  /** Width of that terminal, characters. */
+  readonly columns: number;
+  readonly runtime: Runtime;
   /** Fires on Ctrl-C. */
-  signal: AbortSignal;
+  readonly signal: AbortSignal;
 }
