@@ -1,0 +1,15 @@
+//! Who stays: reductions over heads, pooling over neighbours, exact selection with the tie rule.
+
+pub mod group;
+pub mod pool;
+pub mod top_k;
+
+/// A key that orders f32 as selection does: descending keys are descending scores, -0 equals +0,
+/// and every NaN is 0, below -infinity.
+#[inline(always)]
+pub(crate) fn order_key(score: f32) -> u32 {
+    // Adding +0 turns -0 into +0 and leaves every other number as it is.
+    let bits = (score + 0.0).to_bits();
+    let key = bits ^ (((bits as i32) >> 31) as u32 | 0x8000_0000);
+    if score.is_nan() { 0 } else { key }
+}
