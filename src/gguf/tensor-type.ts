@@ -52,3 +52,16 @@ export function tensorTypeById(id: number): TensorType | undefined {
 export function rowByteLength(type: TensorType, nCols: number): number {
   return (nCols / type.blockSize) * type.blockByteLength;
 }
+
+/** ggml's types that kvasir does not read, so that a message can name them. */
+const UNSUPPORTED_NAMES: Readonly<Record<number, string>> = {
+  4: "Q4_2", 5: "Q4_3", 9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
+  19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
+  29: "IQ1_M", 31: "Q4_0_4_4", 32: "Q4_0_4_8", 33: "Q4_0_8_8", 34: "TQ1_0", 35: "TQ2_0",
+  39: "MXFP4", 40: "NVFP4",
+};
+
+/** ggml's name of a type that kvasir does not read, or undefined when ggml knows none either. */
+export function unsupportedTypeName(id: number): string | undefined {
+  return UNSUPPORTED_NAMES[id];
+}
