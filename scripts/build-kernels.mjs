@@ -33,7 +33,11 @@ async function buildAll() {
   say(`Kernels by ${capture(toolchain.rustc, ["--version"])}`);
   const wasmPack = await ensureWasmPack();
   // Also writes Cargo.lock where it is missing, and fills the registry's folder before its name is used.
-  await run(toolchain.cargo, ["fetch"], { cwd: crate, env: toolchainEnv(toolchain, []), quiet: true });
+  await run(toolchain.cargo, ["fetch"], {
+    cwd: crate,
+    env: toolchainEnv(toolchain, []),
+    quiet: true,
+  });
   await ensureWasmBindgen(wasmBindgenVersion(crate));
   const hash = sourcesHash(); // before: a change during the build makes it stale
   for (const build of builds) await buildOne(toolchain, wasmPack, build);

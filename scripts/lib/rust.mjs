@@ -131,26 +131,24 @@ async function buildStd({ rustc, cargo, linker }, folder) {
     ["-C", "embed-bitcode=yes"],
     [`--remap-path-prefix=${dirname(debianSource)}=/rust`],
   ];
-  await run(
-    cargo,
-    ["build", "--release", "--target", target, "-Z", "build-std=std,panic_abort"],
-    {
-      cwd: folder,
-      env: {
-        ...process.env,
-        RUSTC: rustc,
-        RUSTC_BOOTSTRAP: "1",
-        CARGO_ENCODED_RUSTFLAGS: flags.flat().join(flagSeparator),
-        CARGO_TARGET_DIR: join(folder, "target"),
-      },
+  await run(cargo, ["build", "--release", "--target", target, "-Z", "build-std=std,panic_abort"], {
+    cwd: folder,
+    env: {
+      ...process.env,
+      RUSTC: rustc,
+      RUSTC_BOOTSTRAP: "1",
+      CARGO_ENCODED_RUSTFLAGS: flags.flat().join(flagSeparator),
+      CARGO_TARGET_DIR: join(folder, "target"),
     },
-  );
+  });
 }
 
 /** Puts the libraries into the sysroot, the one that marks it as complete (std) last. */
 async function installStd(folder, destination) {
   const built = join(folder, "target", target, "release", "deps");
-  const names = readdirSync(built).filter((name) => /\.rlib$/.test(name) && !/^libempty/.test(name));
+  const names = readdirSync(built).filter(
+    (name) => /\.rlib$/.test(name) && !/^libempty/.test(name),
+  );
   const isStd = (name) => name.startsWith("libstd-");
   names.sort((a, b) => Number(isStd(a)) - Number(isStd(b)));
   mkdirSync(destination, { recursive: true });

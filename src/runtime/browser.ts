@@ -1,0 +1,42 @@
+import type { ByteSource } from "../gguf/byte-source.ts";
+import type { KernelBuild, ModelSource, OpenOptions, Runtime } from "./runtime.ts";
+import { KvasirError } from "../errors.ts";
+import { compileKernels, kernelsUnavailable } from "./kernels.ts";
+import { openHeldSource, openUrl } from "./open-source.ts";
+
+/** Pages and workers of browsers; a string is a URL relative to the page. */
+export const browserRuntime: Runtime = {
+  name: "browser",
+  loadKernels,
+  openByteSource,
+  get hardwareThreads() {
+    return navigator.hardwareConcurrency;
+  },
+};
+
+async function loadKernels(build: KernelBuild): Promise<WebAssembly.Module> {
+  const response = fetch(kernelsUrl(build)).then((answer) => {
+    if (!answer.ok) throw kernelsUnavailable(build, new Error(`status ${answer.status}`));
+    return answer;
+  });
+  return compileKernels(build, response);
+}
+
+/** Whole literals: bundlers find assets by them. */
+function kernelsUrl(build: KernelBuild): URL {
+  return build === "relaxed"
+    ? new URL("./kernels/relaxed/kvasir_kernels_bg.wasm", import.meta.url)
+    : new URL("./kernels/simd128/kvasir_kernels_bg.wasm", import.meta.url);
+}
+
+async function openByteSource(source: ModelSource, options: OpenOptions = {}): Promise<ByteSource> {
+  const opened = await openHeldSource(source, options);
+  if (typeof opened !== "string" && !(opened instanceof URL)) return opened;
+  let url: URL;
+  try {
+    url = new URL(opened, globalThis.location.href);
+  } catch (cause) {
+    throw new KvasirError("not-found", `Cannot open "${String(opened)}": not a URL`, { cause });
+  }
+  return openUrl(url.href, options);
+}

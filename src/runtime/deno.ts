@@ -1,0 +1,12 @@
+import type { Runtime } from "./runtime.ts";
+import { loadKernels, openByteSource } from "./node.ts";
+
+/** Deno 2, through its Node modules; needs --allow-read, and --allow-net for URLs. */
+export const denoRuntime: Runtime = {
+  name: "deno",
+  loadKernels,
+  openByteSource,
+  get hardwareThreads() {
+    return navigator.hardwareConcurrency;
+  },
+};
