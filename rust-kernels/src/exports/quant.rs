@@ -9,7 +9,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// size. Returns false, and writes nothing, for a type that is not known.
 #[wasm_bindgen]
 pub fn dequantize(tensor_type: u32, blocks: u32, n: u32, out: u32) -> bool {
-    let Some(tensor_type) = TensorType::from_id(tensor_type) else { return false };
+    let Some(tensor_type) = TensorType::from_id(tensor_type) else {
+        return false;
+    };
     let n = n as usize;
     // SAFETY: the caller allocated the blocks of n weights and n f32, apart from each other.
     let (blocks, out) = unsafe { (slice(blocks, tensor_type.row_bytes(n)), slice_mut(out, n)) };

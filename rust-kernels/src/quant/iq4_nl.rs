@@ -15,8 +15,22 @@ type Block = [u8; BLOCK_BYTES];
 
 /// The 16 levels that a code stands for, as bits of an i8.
 const LEVELS: [u8; 16] = [
-    -127i8 as u8, -104i8 as u8, -83i8 as u8, -65i8 as u8, -49i8 as u8, -35i8 as u8, -22i8 as u8,
-    -10i8 as u8, 1, 13, 25, 38, 53, 69, 89, 113,
+    -127i8 as u8,
+    -104i8 as u8,
+    -83i8 as u8,
+    -65i8 as u8,
+    -49i8 as u8,
+    -35i8 as u8,
+    -22i8 as u8,
+    -10i8 as u8,
+    1,
+    13,
+    25,
+    38,
+    53,
+    69,
+    89,
+    113,
 ];
 
 /// Replaces 16 bytes of nibbles by 32 levels.

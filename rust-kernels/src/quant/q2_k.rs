@@ -12,6 +12,7 @@
 
 use super::f16::f16_at;
 use super::nibbles::{bytes_at, scale_offset};
+use std::array;
 
 pub(super) const BLOCK_BYTES: usize = 84;
 
@@ -21,14 +22,16 @@ pub fn dequantize(blocks: &[u8], out: &mut [f32]) {
     for (out, block) in out.as_chunks_mut::<256>().0.iter_mut().zip(blocks) {
         let (scale, min_scale) = (f16_at(block, 80), f16_at(block, 82));
         let packed: [u8; 16] = bytes_at(block, 0);
-        let scales = packed.map(|byte| scale * f32::from(byte & 15));
-        let mins = packed.map(|byte| -(min_scale * f32::from(byte >> 4)));
-        for (quarter, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
-            let bytes: [u8; 32] = bytes_at(block, 16 + 32 * (quarter / 4));
-            let codes = bytes.map(|byte| byte >> (2 * (quarter % 4)) & 3);
-            let (low, high) = (2 * quarter, 2 * quarter + 1);
-            scale_offset(&mut out[..16], &codes[..16], scales[low], mins[low]);
-            scale_offset(&mut out[16..], &codes[16..], scales[high], mins[high]);
+        let scales: [f32; 16] = array::from_fn(|i| scale * f32::from(packed[i] & 15));
+        let mins: [f32; 16] = array::from_fn(|i| -(min_scale * f32::from(packed[i] >> 4)));
+        for (half, out) in out.as_chunks_mut::<128>().0.iter_mut().enumerate() {
+            let bytes: [u8; 32] = bytes_at(block, 16 + 32 * half);
+            for (quarter, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+                let codes: [u8; 32] = array::from_fn(|i| bytes[i] >> (2 * quarter) & 3);
+                let (low, high) = (8 * half + 2 * quarter, 8 * half + 2 * quarter + 1);
+                scale_offset(&mut out[..16], &codes[..16], scales[low], mins[low]);
+                scale_offset(&mut out[16..], &codes[16..], scales[high], mins[high]);
+            }
         }
     }
 }

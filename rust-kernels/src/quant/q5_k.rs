@@ -13,7 +13,6 @@
 
 use super::nibbles::{bytes_at, scale_offset, split};
 use super::q4_k::scales_and_mins;
-use std::array;
 
 pub(super) const BLOCK_BYTES: usize = 176;
 type Block = [u8; BLOCK_BYTES];
@@ -21,9 +20,14 @@ type Block = [u8; BLOCK_BYTES];
 /// The 64 codes of sub-blocks 2 * pair and 2 * pair + 1.
 #[inline(always)]
 fn codes_of(block: &Block, pair: usize) -> [u8; 64] {
-    let low: [u8; 64] = split::<32, 64>(&bytes_at::<32>(block, 48 + 32 * pair));
+    let mut codes = split::<32, 64>(&bytes_at::<32>(block, 48 + 32 * pair));
     let high: [u8; 32] = bytes_at(block, 16);
-    array::from_fn(|i| low[i] | (high[i % 32] >> (2 * pair + i / 32) & 1) << 4)
+    for (odd, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        for (code, high) in codes.iter_mut().zip(high) {
+            *code |= (high >> (2 * pair + odd) & 1) << 4;
+        }
+    }
+    codes
 }
 
 /// Blocks to f32 `[256 * n_blocks]`.

@@ -56,7 +56,11 @@ fn gather_top(keys: &[u32], out: &mut [u32]) {
 fn threshold(keys: &[u32], k: usize) -> (u32, usize) {
     let (mut prefix, mut mask, mut n_left) = (0, 0, k);
     for shift in [21, 10, 0] {
-        let bits = if shift == 0 { 32 - 2 * HISTOGRAM_BITS } else { HISTOGRAM_BITS };
+        let bits = if shift == 0 {
+            32 - 2 * HISTOGRAM_BITS
+        } else {
+            HISTOGRAM_BITS
+        };
         let digit_mask = (1 << bits) - 1;
         let mut histogram = [0u32; N_BUCKETS];
         for &key in keys {
