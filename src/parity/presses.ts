@@ -1,0 +1,177 @@
+// kvpress's presses in kvasir's words: which method each is, and how its kept sets are judged.
+import type { Budget } from "../types.ts";
+import { type JsonObject, isObject } from "./golden.ts";
+
+export interface MethodSpec {
+  readonly name: string;
+  readonly [parameter: string]: unknown;
+}
+
+/** Which rule of kept-sets.ts tells right from wrong. */
+export type KeptRule =
+  | { readonly kind: "equal" }
+  | { readonly kind: "per-head"; readonly chunkLength?: number }
+  | { readonly kind: "chunks"; readonly chunkLength: number }
+  | { readonly kind: "shared"; readonly alpha: number }
+  | { readonly kind: "overlap" };
+
+export interface PressMapping {
+  /** undefined where kvasir has no such method. */
+  readonly method: MethodSpec | undefined;
+  readonly rule: KeptRule;
+  /** How far golden scores of two right runs lie apart, largest, in the score's own unit. */
+  readonly noise: number;
+  /** Scores given at one ratio hold at that ratio only. */
+  readonly scoresAreOfRatio: boolean;
+}
+
+interface PressClass {
+  /** kvasir's name, and kvpress parameter -> kvasir parameter. */
+  readonly name?: string;
+  readonly parameters?: Readonly<Record<string, string>>;
+  readonly rule?: (params: JsonObject) => KeptRule;
+  readonly noise: number | ((params: JsonObject) => number);
+  readonly scoresAreOfRatio?: boolean;
+}
+
+// Noise: golden README, "How to compare a kept set" (eager against sdpa, about 1,000 tokens).
+const SNAPKV_NOISE = 1.2e-7;
+const SNAPKV_PARAMETERS = { window_size: "windowSize", kernel_size: "kernelSize" };
+
+const CLASSES: Readonly<Record<string, PressClass>> = {
+  StreamingLLMPress: {
+    name: "streaming-llm",
+    parameters: { n_sink: "nSink" },
+    rule: () => ({ kind: "equal" }),
+    noise: 0,
+  },
+  KnormPress: { name: "knorm", noise: 5e-5 },
+  KeyDiffPress: { name: "keydiff", noise: 2e-6 },
+  LagKVPress: {
+    name: "lagkv",
+    parameters: { n_sink: "nSink", lag_size: "lagSize", cross_scoring: "crossScoring" },
+    // Without cross scoring the scores are ranks / lag_size, and noise swaps neighbouring ranks:
+    // a quarter of a little more than one step, since the factor of 4 comes on top.
+    noise: (params) =>
+      params["cross_scoring"] === true ? 5e-8 : 1.01 / (4 * numberOr(params["lag_size"], 128)),
+  },
+  SnapKVPress: { name: "snapkv", parameters: SNAPKV_PARAMETERS, noise: SNAPKV_NOISE },
+  PyramidKVPress: {
+    name: "pyramidkv",
+    parameters: { ...SNAPKV_PARAMETERS, beta: "beta" },
+    noise: SNAPKV_NOISE,
+  },
+  TOVAPress: { name: "tova", noise: 5e-7 },
+  ObservedAttentionPress: { name: "observed-attention", noise: 5e-7 },
+  ExpectedAttentionPress: {
+    name: "expected-attention",
+    parameters: {
+      n_future_positions: "nFuture",
+      n_sink: "nSink",
+      use_covariance: "useCovariance",
+      use_vnorm: "useValueNorm",
+      epsilon: "epsilon",
+    },
+    noise: (params) => (params["use_covariance"] === false ? 1.1e-5 : 8e-5),
+  },
+  CriticalKVPress: { noise: 1.1e-5, scoresAreOfRatio: true },
+};
+
+/** Presses around another: the name is the outer one's, its scorer the inner one's. */
+const WRAPPERS: Readonly<
+  Record<string, { name: string; parameters: Record<string, string>; rule: PressClass["rule"] }>
+> = {
+  ChunkKVPress: {
+    name: "chunkkv",
+    parameters: { chunk_length: "chunkLength" },
+    rule: (params) => ({ kind: "chunks", chunkLength: numberOr(params["chunk_length"], 20) }),
+  },
+  ChunkPress: {
+    name: "chunked",
+    parameters: { chunk_length: "chunkLength" },
+    rule: (params) => ({ kind: "per-head", chunkLength: numberOr(params["chunk_length"], 1024) }),
+  },
+  AdaKVPress: {
+    name: "adakv",
+    parameters: { alpha_safeguard: "alpha" },
+    rule: (params) => ({ kind: "shared", alpha: numberOr(params["alpha_safeguard"], 0.2) }),
+  },
+  CriticalKVPress: {
+    name: "criticalkv",
+    parameters: { epsilon: "epsilon", first_stage_ratio: "firstStage" },
+    rule: () => ({ kind: "per-head" }),
+  },
+  CriticalAdaKVPress: {
+    name: "criticaladakv",
+    parameters: {
+      alpha_safeguard: "alpha",
+      epsilon: "epsilon",
+      first_stage_ratio: "firstStage",
+    },
+    // The golden scores are the inner press's, not those that decided.
+    rule: () => ({ kind: "overlap" }),
+  },
+};
+
+/** What a press of the golden data is to kvasir. @param params With `class`, as kvpress has it. */
+export function mapPress(params: JsonObject): PressMapping {
+  const name = String(params["class"]);
+  const inner = params["press"];
+  const wrapper = Object.hasOwn(WRAPPERS, name) ? WRAPPERS[name] : undefined;
+  const own = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined;
+  if (wrapper === undefined || !isObject(inner)) {
+    return {
+      method: own?.name === undefined ? undefined : specOf(own.name, own.parameters, params),
+      rule: own?.rule?.(params) ?? { kind: "per-head" },
+      noise: noiseOf(own, params),
+      scoresAreOfRatio: own?.scoresAreOfRatio === true,
+    };
+  }
+  const wrapped = mapPress(inner);
+  const { name: scorer, ...parameters } = wrapped.method ?? { name: undefined };
+  return {
+    method:
+      scorer === undefined
+        ? undefined
+        : { scorer, ...parameters, ...specOf(wrapper.name, wrapper.parameters, params) },
+    rule: wrapper.rule?.(params) ?? wrapped.rule,
+    noise: own === undefined ? wrapped.noise : noiseOf(own, params),
+    scoresAreOfRatio: own?.scoresAreOfRatio === true || wrapped.scoresAreOfRatio,
+  };
+}
+
+function specOf(
+  name: string,
+  parameters: Readonly<Record<string, string>> = {},
+  params: JsonObject,
+): MethodSpec {
+  const given = Object.entries(parameters).filter(([theirs]) => params[theirs] !== undefined);
+  return { ...Object.fromEntries(given.map(([theirs, ours]) => [ours, params[theirs]])), name };
+}
+
+function noiseOf(own: PressClass | undefined, params: JsonObject): number {
+  if (own === undefined) return 0;
+  return typeof own.noise === "number" ? own.noise : own.noise(params);
+}
+
+function numberOr(value: unknown, fallback: number): number {
+  return typeof value === "number" ? value : fallback;
+}
+
+/**
+ * The budget that gives kvpress's counts: tokens per head where all layers hold the same mean
+ * (kvpress rounds `int(T * (1 - ratio))`, which can be one less than the fraction says), else the
+ * fraction.
+ *
+ * @param counts [nLayers][nKvHeads].
+ * @param ratio Fraction removed.
+ */
+export function budgetOf(counts: readonly (readonly number[])[], ratio: number): Budget {
+  const means = new Set(
+    counts.map((ofLayer) => ofLayer.reduce((sum, count) => sum + count, 0) / ofLayer.length),
+  );
+  const [mean] = means;
+  return means.size === 1 && mean !== undefined && Number.isInteger(mean)
+    ? { tokens: mean }
+    : { keep: 1 - ratio };
+}

@@ -1,0 +1,34 @@
+// Every tolerance of the parity check, in one place, with where it comes from.
+import type { Activations } from "../engine/engine.ts";
+
+/** NMSE of logits after the last prompt token. q8: activations are rounded to int8 per block. */
+export const LAST_LOGITS_NMSE: Readonly<Record<Activations, number>> = { f32: 1e-6, q8: 5e-3 };
+
+/** NMSE over all positions of a toy. Toys have random weights, so rounding is felt more. */
+export const TOY_LOGITS_NMSE: Readonly<Record<Activations, number>> = { f32: 1e-8, q8: 5e-2 };
+
+/** Mean negative log-likelihood, relative. */
+export const MEAN_NLL_RELATIVE = 1e-4;
+
+/** Perplexity in q8, relative, for prompts long enough to average over. */
+export const PERPLEXITY_RELATIVE = 0.01;
+export const PERPLEXITY_MIN_TOKENS = 500;
+
+/** Logits. A golden choice closer than this may go either way; right f32 stays within 1e-3. */
+export const GREEDY_MIN_MARGIN = 0.01;
+
+/** NMSE of the first logits after compression. Kept sets may differ among near-equal scores. */
+export const PRESSED_LOGITS_NMSE = 1e-4;
+
+/** Units in the last place: one for a fused multiply-add. */
+export const DEQUANT_MAX_ULP = 1;
+
+/**
+ * Kept sets: scores nearer to the cut than `noise * KEPT_SET_FACTOR` may fall on either side.
+ * `noise` is how far the golden scores of two runs of the same code with another attention kernel
+ * lie apart (golden README); another order of summation is allowed this many times as much.
+ */
+export const KEPT_SET_FACTOR = 4;
+
+/** Share of golden positions that must be kept where the data hold no scores to judge by. */
+export const KEPT_OVERLAP = 0.99;
