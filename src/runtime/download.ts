@@ -5,7 +5,7 @@ import { mkdir, open, rename, rm, stat, type FileHandle } from "node:fs/promises
 import { dirname } from "node:path";
 import type { DownloadProgress } from "./runtime.ts";
 import { KvasirError, throwIfAborted } from "../errors.ts";
-import { HttpStream, type HttpOptions } from "./http-stream.ts";
+import { FinalError, HttpStream, type HttpOptions } from "./http-stream.ts";
 import { compareSha256 } from "./open-source.ts";
 
 export interface DownloadOptions extends HttpOptions {
@@ -75,7 +75,9 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 function isWrongPart(error: unknown): boolean {
-  return error instanceof KvasirError && (error.code === "checksum" || error.code === "network");
+  if (!(error instanceof KvasirError)) return false;
+  const isTooLong = error.cause instanceof FinalError && error.cause.status === 416;
+  return error.code === "checksum" || isTooLong;
 }
 
 /** Continues `part` to the end of the file and checks it. */

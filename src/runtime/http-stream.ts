@@ -21,8 +21,14 @@ interface Connection {
   pending: Uint8Array | null;
 }
 
-/** An answer that repeating cannot mend. */
-class FinalError extends Error {}
+/** An answer that repeating cannot mend; the `cause` of the `network` error that is thrown for it. */
+export class FinalError extends Error {
+  readonly status: number;
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
 
 const MAX_BACKOFF_MS = 16_000;
 
@@ -145,10 +151,14 @@ export class HttpStream {
         `Cannot read "${this.url}": the server answered ${status}`,
       );
     }
+    if (status === 416 && headers.get("content-range") === `bytes */${this.position}`) {
+      this.size ??= this.position; // nothing is left to send
+      return this.position;
+    }
     if (status !== 200 && status !== 206) {
       const message = `the server answered ${status}`;
       const mayPass = status >= 500 || status === 408 || status === 425 || status === 429;
-      throw mayPass ? new Error(message) : new FinalError(message);
+      throw mayPass ? new Error(message) : new FinalError(message, status);
     }
     const isRange = status === 206;
     const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get("content-range") ?? "");
@@ -158,9 +168,9 @@ export class HttpStream {
     const etag = headers.get("etag");
     const isOther = this.#etag !== null && etag !== null && etag !== this.#etag;
     if (isOther || (this.size !== undefined && size !== undefined && size !== this.size)) {
-      throw new FinalError("the file changed on the server");
+      throw new FinalError("the file changed on the server", status);
     }
-    if (start > this.position) throw new FinalError(`the server began at byte ${start}`);
+    if (start > this.position) throw new FinalError(`the server began at byte ${start}`, status);
     this.size ??= size;
     this.#etag ??= etag;
     this.acceptsRanges = isRange;
@@ -171,7 +181,7 @@ export class HttpStream {
   async #skip(connection: Connection, count: number, signal?: AbortSignal): Promise<void> {
     for (let left = count; left > 0;) {
       const bytes = await this.#receive(connection, signal);
-      if (bytes === null) throw new FinalError("the file is shorter than before");
+      if (bytes === null) throw new FinalError("the file is shorter than before", 200);
       left -= bytes.byteLength;
       if (left < 0) connection.pending = bytes.subarray(bytes.byteLength + left);
     }
