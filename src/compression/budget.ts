@@ -1,0 +1,128 @@
+// What a caller allows, `{ tokens }`, `{ keep }` or `{ bytes }`, as exact integers: rows per (layer,
+// kv head), forced rows and observation window included. Decided once per prompt.
+import { KvasirError } from "../errors.ts";
+import type { Budget } from "../types.ts";
+import type { Allocator } from "./method.ts";
+import { show } from "./parameters.ts";
+
+/** What rows cost, bytes. */
+export interface BudgetCost {
+  /** One row of one kv head: key, value and position. */
+  readonly rowBytes: number;
+  /** Rows kept free per head. */
+  readonly headroom: number;
+  /** Staging and signals, held while a layer is compressed. */
+  readonly scratchBytes: number;
+}
+
+export interface BudgetRequest {
+  /** undefined: no limit. */
+  readonly budget: Budget | undefined;
+  /** Most rows that a head holds before compression, the prompt included. */
+  readonly nRows: number;
+  readonly nKvHeads: number;
+  /** Per layer: whether rows may be dropped there. */
+  readonly evicts: readonly boolean[];
+  /** Rows per head that must be left; above `nRows` it counts as `nRows`. */
+  readonly minRows: number;
+  readonly isShared: boolean;
+  readonly cost: BudgetCost;
+  readonly allocator: Allocator;
+}
+
+// A fraction like 0.1 is not exact: 20 * 0.1 must count as 2 wherever it comes from (methods.md 0.2).
+const ROUNDING_SLACK = 1e-6;
+
+/** Rows left of `nRows` at the fraction `keep`: never 0 while there are rows. */
+export function keepCount(nRows: number, keep: number): number {
+  if (nRows <= 0) return 0;
+  if (keep >= 1) return nRows;
+  return Math.min(nRows, Math.max(1, Math.floor(nRows * keep + ROUNDING_SLACK)));
+}
+
+/**
+ * Refuses what no prompt can make right.
+ * @param minRows Fewest rows per kv head that the method can work with.
+ * @throws {KvasirError} `bad-option`.
+ */
+export function checkBudget(budget: Budget, minRows: number): void {
+  const given = Object.keys(budget);
+  if (given.length !== 1) {
+    refuse("budget", "one of tokens, keep or bytes", given.join(" and ") || "none");
+  }
+  if ("tokens" in budget) {
+    if (!Number.isSafeInteger(budget.tokens) || budget.tokens < minRows) {
+      refuse("budget.tokens", `an integer >= ${minRows} for this method`, show(budget.tokens));
+    }
+  } else if ("keep" in budget) {
+    const { keep } = budget;
+    if (typeof keep !== "number" || !(keep > 0 && keep <= 1)) {
+      refuse("budget.keep", "above 0 and at most 1", show(keep));
+    }
+  } else if ("bytes" in budget) {
+    const { bytes } = budget;
+    if (!Number.isSafeInteger(bytes) || bytes < 1) {
+      refuse("budget.bytes", "a whole number of bytes >= 1", show(bytes));
+    }
+  } else {
+    refuse("budget", "one of tokens, keep or bytes", show(given[0]));
+  }
+}
+
+/**
+ * u32[nLayers][nKvHeads]: rows that may stay. A layer that evicts nothing gets `nRows`.
+ *
+ * With `{ bytes }` the cache never holds more while a first prompt of this length is read and
+ * compressed layer by layer, and afterwards: rows, positions, headroom and scratch.
+ * @throws {KvasirError} `bad-option` when the bytes do not hold `minRows` rows per head.
+ */
+export function planBudget(request: BudgetRequest): Uint32Array[] {
+  const { budget, nRows, nKvHeads, evicts, isShared, allocator } = request;
+  const nEvicting = evicts.filter(Boolean).length;
+  const nCells = nEvicting * nKvHeads;
+  const minRows = Math.min(request.minRows, nRows);
+  const total = Math.min(totalRows(request, nCells, minRows), nCells * nRows);
+  const planned =
+    total === nCells * nRows
+      ? []
+      : allocator.plan({ nLayers: nEvicting, nKvHeads, nRows, minRows, total, isShared });
+  let next = 0;
+  return evicts.map((evictsHere) => {
+    const rows = evictsHere ? planned[next++] : undefined;
+    return rows ?? new Uint32Array(nKvHeads).fill(nRows);
+  });
+}
+
+function totalRows(request: BudgetRequest, nCells: number, minRows: number): number {
+  const { budget, nRows } = request;
+  if (budget === undefined) return nCells * nRows;
+  if ("tokens" in budget) return nCells * Math.min(budget.tokens, nRows);
+  if ("keep" in budget) return nCells * keepCount(nRows, budget.keep);
+  return rowsInBytes(request, budget.bytes, nCells, minRows);
+}
+
+function rowsInBytes(
+  { nRows, nKvHeads, evicts, cost }: BudgetRequest,
+  bytes: number,
+  nCells: number,
+  minRows: number,
+): number {
+  const nHeads = evicts.length * nKvHeads;
+  const headroomBytes = nHeads * cost.headroom * cost.rowBytes;
+  // Nothing is staged where everything stays.
+  if (headroomBytes + nHeads * nRows * cost.rowBytes <= bytes) return nCells * nRows;
+  const otherBytes = headroomBytes + cost.scratchBytes + (nHeads - nCells) * nRows * cost.rowBytes;
+  const total = Math.floor((bytes - otherBytes) / cost.rowBytes);
+  if (nCells === 0 || total < nCells * minRows) {
+    const least = otherBytes + nCells * minRows * cost.rowBytes;
+    refuse("budget.bytes", `at least ${least} bytes for ${nRows} tokens`, show(bytes));
+  }
+  return total;
+}
+
+function refuse(option: string, range: string, value: string): never {
+  throw new KvasirError(
+    "bad-option",
+    `Cannot plan the cache: ${option} must be ${range}, got ${value}`,
+  );
+}

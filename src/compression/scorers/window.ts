@@ -1,0 +1,39 @@
+import type { LayerContext, Scorer, Scores } from "../method.ts";
+
+export interface WindowOptions {
+  /** Queries of the observation window. */
+  readonly windowSize: number | "suffix";
+  /** Odd; 1: no pooling. */
+  readonly kernelSize: number;
+  readonly pooling: "avg" | "max";
+  readonly groupAgg: "mean" | "max" | "sum";
+}
+
+/**
+ * How much the last queries attended to each row: their softmax rows summed, reduced over the query
+ * heads of each kv head, then pooled over neighbours. The window's own rows are not scored: they
+ * stay.
+ *
+ * Reduction comes before pooling, which is one kv head's matter; average pooling commutes with it.
+ */
+export function windowScorer(options: WindowOptions): Scorer {
+  return {
+    needs: { signals: ["window"], window: options.windowSize },
+    score(context: LayerContext): Scores {
+      const { kernels, model, rows } = context;
+      const { sums, nRows, nQueries } = context.signal("window");
+      const nGroups = model.nHeads / model.nKvHeads;
+      const reduced = kernels.groupReduce(sums, model.nHeads, nGroups, options.groupAgg);
+      const perHead = Array.from(rows.length, (length, head) => {
+        const scores = new Float32Array(length);
+        const nScored = Math.max(0, length - nQueries);
+        const row = head * nRows;
+        const before = reduced.subarray(row, row + nScored);
+        // Never pooled across the window's edge: those rows' attention is to themselves.
+        if (nScored > 0) scores.set(kernels.pool(before, 1, options.kernelSize, options.pooling));
+        return scores;
+      });
+      return { perHead, nSink: 0, nRecent: nQueries };
+    },
+  };
+}
