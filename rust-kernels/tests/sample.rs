@@ -91,3 +91,18 @@ fn softmax_and_log_sum_exp_take_infinities() {
     assert_eq!(log_sum_exp(&[]), f64::NEG_INFINITY);
     assert!(log_sum_exp(&[0.0, f32::NAN]).is_nan());
 }
+
+/// FNV-1a over the words of the bit patterns.
+fn hash_bits(x: &[f32]) -> u32 {
+    x.iter().fold(0x811c_9dc5, |hash: u32, x| {
+        (hash ^ x.to_bits()).wrapping_mul(0x0100_0193)
+    })
+}
+
+#[test]
+fn softmax_has_the_same_bits_as_in_wasm() {
+    let mut x = Gen::new(21).f32s(1021, -20.0, 20.0);
+    softmax(&mut x);
+    // test/unit/engine/host-kernels.test.ts expects the same of the SIMD build.
+    assert_eq!(hash_bits(&x), 1_412_585_865);
+}

@@ -146,6 +146,19 @@ describe("softmax and logSumExp", () => {
     expect(Math.abs(kernels.logSumExp(logits) - max - Math.log(sum))).toBeLessThan(2e-7);
   });
 
+  it("have the same bits as on the host, without SIMD", () => {
+    const rng = new Rng(21);
+    // 24 bits of the upper half, as in rust-kernels/tests/gen.rs; every step rounds to f32.
+    const logits = Float32Array.from({ length: 1021 }, () =>
+      Math.fround(-20 + Math.fround(40 * ((rng.next() >>> 8) / 2 ** 24))),
+    );
+    let hash = 0x811c9dc5;
+    for (const word of new Uint32Array(kernels.softmax(logits).buffer)) {
+      hash = Math.imul(hash ^ word, 0x01000193) >>> 0;
+    }
+    expect(hash).toBe(1_412_585_865);
+  });
+
   it("give masked logits probability 0 and leave the input as it is", () => {
     const logits = Float32Array.from([-Infinity, 2, 2, -Infinity]);
     expect([...kernels.softmax(logits)]).toEqual([0, 0.5, 0.5, 0]);
