@@ -11,8 +11,8 @@ pub fn arg_max(logits: u32, n: u32) -> u32 {
     sample::arg_max::arg_max(unsafe { slice(logits, n as usize) }) as u32
 }
 
-/// The indices of the `k` largest of `logits` f32`[n]` to `tokens` u32`[k]`, descending, ties to the
-/// lower index; `k <= n`. `heap` u64`[k]` is scratch.
+/// The indices of the `k` largest of `logits` f32`[n]` to `tokens` u32`[k]`, descending, ties to
+/// the lower index; `k <= n`. `heap` u64`[k]` is scratch.
 #[wasm_bindgen]
 pub fn top_k_logits(logits: u32, n: u32, k: u32, heap: u32, tokens: u32) {
     let (n, k) = (n as usize, k as usize);

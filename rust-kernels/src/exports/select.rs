@@ -6,8 +6,8 @@ use crate::select::pool::{self, Pooling};
 use crate::select::top_k;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// `scores` f32`[n_heads, n]` to `out` f32`[n_heads / n_groups, n]`, over the `n_groups` query heads
-/// of each kv head; `by` is 0 mean, 1 max, 2 sum.
+/// `scores` f32`[n_heads, n]` to `out` f32`[n_heads / n_groups, n]`, over the `n_groups` query
+/// heads of each kv head; `by` is 0 mean, 1 max, 2 sum.
 #[wasm_bindgen]
 pub fn group_reduce(scores: u32, n_heads: u32, n_groups: u32, n: u32, by: u32, out: u32) {
     let (n_heads, n_groups, n) = (n_heads as usize, n_groups as usize, n as usize);
@@ -26,8 +26,8 @@ pub fn group_reduce(scores: u32, n_heads: u32, n_groups: u32, n: u32, by: u32, o
     group::group_reduce(scores, n, n_groups, by, out);
 }
 
-/// 1-D pooling of each row of `scores` f32`[n_rows, n]` to `out`, same shape; `kernel` is odd, `by` is
-/// 0 average, 1 max.
+/// 1-D pooling of each row of `scores` f32`[n_rows, n]` to `out`, same shape; `kernel` is odd, `by`
+/// is 0 average, 1 max.
 #[wasm_bindgen]
 pub fn pool(scores: u32, n_rows: u32, n: u32, kernel: u32, by: u32, out: u32) {
     let (n_rows, n) = (n_rows as usize, n as usize);
