@@ -8,7 +8,7 @@ import { minP } from "./min-p.ts";
 import { resolveSampling, type ResolvedSampling } from "./options.ts";
 import { applyPenalties } from "./penalties.ts";
 import { Xoshiro128 } from "./random.ts";
-import { temperature } from "./temperature.ts";
+import { applyTemperature } from "./temperature.ts";
 import { topK } from "./top-k.ts";
 import { topP } from "./top-p.ts";
 
@@ -46,7 +46,7 @@ export function createSampler(options: SamplingOptions, kernels: SampleKernels):
       const fraction = random.nextFraction();
       if (penalized[best] === -Infinity) return best;
       const candidates = cut(allCandidates(withoutNaN(penalized)), resolved, kernels);
-      return draw(temperature(candidates, resolved.temperature), fraction, kernels);
+      return draw(applyTemperature(candidates, resolved.temperature), fraction, kernels);
     },
     logprobs: (logits, token, nTop) => logprobsOf(logits, token, nTop, kernels),
   };

@@ -8,7 +8,7 @@ import type { Candidates } from "./candidates.ts";
  *
  * @param temperature > 0.
  */
-export function temperature({ tokens, logits }: Candidates, temperature: number): Candidates {
+export function applyTemperature({ tokens, logits }: Candidates, temperature: number): Candidates {
   const highest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
   return { tokens, logits: logits.map((logit) => (logit - highest) / temperature) };
 }
