@@ -115,6 +115,9 @@ function checkedBoolean(reader: HeaderReader, byte: number, key: string): boolea
 export function describeType(value: GgufValue): string {
   if (!Array.isArray(value) && !ArrayBuffer.isView(value)) return typeof value;
   const array = value as GgufArray;
+  if (array instanceof BigUint64Array || array instanceof BigInt64Array) {
+    return `array of ${array.length} 64-bit integers`;
+  }
   if (ArrayBuffer.isView(array)) return `array of ${array.length} numbers`;
   const first = array[0];
   if (first === undefined) return "empty array";
