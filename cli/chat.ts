@@ -12,7 +12,13 @@ import {
   MODEL_OPTIONS,
   sessionOptions,
 } from "./model-options.ts";
-import { parseOptions, suggest, usageText, type OptionSpecs, type OptionValues } from "./options.ts";
+import {
+  parseOptions,
+  suggest,
+  usageText,
+  type OptionSpecs,
+  type OptionValues,
+} from "./options.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { cacheText } from "./summary.ts";
 
@@ -158,7 +164,8 @@ class Conversation {
         return true;
       default: {
         const nearest = suggest(command, COMMANDS);
-        const hint = nearest === undefined ? "/help lists the commands" : `did you mean ${nearest}?`;
+        const hint =
+          nearest === undefined ? "/help lists the commands" : `did you mean ${nearest}?`;
         this.#io.err(`Unknown command ${command}; ${hint}\n`);
         return true;
       }

@@ -46,7 +46,12 @@ export async function dispatch(
     }
     return await command.run(rest, io);
   } catch (error) {
-    return report(error, Object.hasOwn(commands, first ?? "") ? first : undefined, io, options.isDebug);
+    return report(
+      error,
+      Object.hasOwn(commands, first ?? "") ? first : undefined,
+      io,
+      options.isDebug,
+    );
   }
 }
 
@@ -67,12 +72,7 @@ function open(name: string, commands: CommandTable): Promise<Command> {
 }
 
 /** @param name The command, undefined where there is no such one. */
-function report(
-  error: unknown,
-  name: string | undefined,
-  io: CommandIo,
-  isDebug: boolean,
-): number {
+function report(error: unknown, name: string | undefined, io: CommandIo, isDebug: boolean): number {
   if (error instanceof UsageError) {
     io.err(errorLine(error));
     io.err(`Try: kvasir ${name === undefined ? "" : `${name} `}--help\n`);

@@ -15,7 +15,8 @@ async function filesUnder(directory: string, prefix = "", depth = 0): Promise<st
       // A link to nothing is no file.
       const info = await stat(join(directory, path)).catch(() => undefined);
       if (info?.isFile() === true) return [path];
-      const isDeeper = info?.isDirectory() === true && depth < MAX_DEPTH && entry !== "node_modules";
+      const isDeeper =
+        info?.isDirectory() === true && depth < MAX_DEPTH && entry !== "node_modules";
       return isDeeper ? filesUnder(directory, path, depth + 1) : [];
     }),
   );

@@ -2,10 +2,7 @@ import { createInterface } from "node:readline";
 import type { LineInput } from "./chat.ts";
 
 /** Lines of standard input, with editing and history where that is a terminal. */
-export function openLineInput(
-  input: NodeJS.ReadStream,
-  output: NodeJS.WriteStream,
-): LineInput {
+export function openLineInput(input: NodeJS.ReadStream, output: NodeJS.WriteStream): LineInput {
   const isTerminal = input.isTTY === true;
   const reader = createInterface({ input, output, terminal: isTerminal, historySize: 200 });
   const lines: string[] = [];

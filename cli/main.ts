@@ -39,7 +39,9 @@ const COMMANDS: CommandTable = {
 function readVersion(): string {
   for (const path of ["../package.json", "../../package.json"]) {
     try {
-      const { name, version } = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")) as {
+      const { name, version } = JSON.parse(
+        readFileSync(new URL(path, import.meta.url), "utf8"),
+      ) as {
         name?: string;
         version?: string;
       };

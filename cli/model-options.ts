@@ -8,7 +8,13 @@ import type {
   SessionOptions,
 } from "../src/types.ts";
 import type { CommandIo } from "./command.ts";
-import { budgetOf, parseMethod, UsageError, type OptionSpecs, type OptionValues } from "./options.ts";
+import {
+  budgetOf,
+  parseMethod,
+  UsageError,
+  type OptionSpecs,
+  type OptionValues,
+} from "./options.ts";
 import type { Progress } from "./progress.ts";
 
 /** `load` of the library, handed in so that commands run in tests without a model. */

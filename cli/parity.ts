@@ -191,7 +191,7 @@ class TableReport implements Report {
   add(result: CheckResult): void {
     this.#clear();
     const { area, check, metric, measured, tolerance, status, note } = result;
-    this.#row(area, check, metric, cell(measured), cell(tolerance), status);
+    this.#row(area, check, metric, cell(measured), limit(tolerance), status);
     if (note !== undefined) this.#io.out(`${" ".repeat(WIDTHS.area + 2)}${note}\n`);
   }
 
@@ -227,5 +227,13 @@ class TableReport implements Report {
 function cell(value: number | string | null): string {
   if (value === null) return "";
   if (typeof value === "string") return value;
-  return Number.isInteger(value) ? String(value) : value.toPrecision(3);
+  if (Number.isInteger(value) || !Number.isFinite(value)) return String(value);
+  return Math.abs(value) < 0.01 ? value.toExponential(2) : value.toPrecision(3);
+}
+
+/** Tolerances are round numbers: no digits that say nothing. */
+function limit(value: number | string | null): string {
+  return typeof value === "number" && value > 0 && value < 0.01
+    ? value.toExponential()
+    : String(value ?? "");
 }

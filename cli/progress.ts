@@ -134,9 +134,7 @@ class LineProgress implements Progress {
     if (this.#clock.enter(step)) this.#told = 0;
     const fraction = fractionOf(step);
     const reached = Math.floor(
-      fraction === undefined
-        ? step.done / LINE_AMOUNT[step.unit]
-        : fraction / LINE_SHARE + 1e-9, // 0.3 / 0.1 is just below 3
+      fraction === undefined ? step.done / LINE_AMOUNT[step.unit] : fraction / LINE_SHARE + 1e-9, // 0.3 / 0.1 is just below 3
     );
     if (reached <= this.#told) return;
     this.#told = reached;

@@ -161,7 +161,14 @@ export function judgeShared(
   const nSafe = Math.floor(Math.floor(total / golden.length) * alpha);
   const safeCuts = scores.map((ofHead) => nthLargest(ofHead, nSafe));
   const rest = Float32Array.from(
-    scores.flatMap((ofHead) => Array.from(ofHead.slice().sort().subarray(0, ofHead.length - nSafe))),
+    scores.flatMap((ofHead) =>
+      Array.from(
+        ofHead
+          .slice()
+          .sort()
+          .subarray(0, ofHead.length - nSafe),
+      ),
+    ),
   );
   const sharedCut = nthLargest(rest, total - nSafe * scores.length);
   scores.forEach((ofHead, head) => {

@@ -11,13 +11,7 @@ import {
   readArray,
   readObject,
 } from "../golden.ts";
-import {
-  argmax,
-  compareGreedy,
-  klDivergence,
-  logProbability,
-  nmse,
-} from "../metrics.ts";
+import { argmax, compareGreedy, klDivergence, logProbability, nmse } from "../metrics.ts";
 import type { CheckContext, CheckResult, Job, ParityOptions } from "../runner.ts";
 import {
   GREEDY_MIN_MARGIN,
@@ -41,7 +35,12 @@ export async function forwardJobs(
     const model = await modelOf(golden, contents, prompt.folder, options.models, entry);
     for (const activations of options.activations) {
       const row: Row = { area: "forward", check: `${checkName(prompt)} ${activations}` };
-      jobs.push({ ...row, model, activations, run: (context) => checkPrompt(context, prompt, row) });
+      jobs.push({
+        ...row,
+        model,
+        activations,
+        run: (context) => checkPrompt(context, prompt, row),
+      });
     }
   }
   for (const path of contents.internals) jobs.push(notRunJob(path));
@@ -84,12 +83,7 @@ async function* checkPrompt(
   const ids = numbers(entry, "ids");
   const measured = await readPrompt(context, ids);
   const { activations } = context;
-  const golden = await readArray(
-    context.golden,
-    prompt.path,
-    object(entry, "last_logits"),
-    "f32",
-  );
+  const golden = await readArray(context.golden, prompt.path, object(entry, "last_logits"), "f32");
   const error = nmse(measured.lastLogits, golden.values);
   yield atMost(row, "last logits NMSE", error, LAST_LOGITS_NMSE[activations]);
   const kl = klDivergence(golden.values, measured.lastLogits);

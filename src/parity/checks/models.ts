@@ -20,6 +20,7 @@ export async function modelOf(
     const name = isObject(value) ? maybeObject(value, "_meta")?.["model"] : undefined;
     if (typeof name === "string") return { kind: "file", name };
   }
-  if (isObject(own) && typeof own["model"] === "string") return { kind: "file", name: own["model"] };
+  if (isObject(own) && typeof own["model"] === "string")
+    return { kind: "file", name: own["model"] };
   return { kind: "unknown", why: `nothing tells the model of "${folder}"; give --model` };
 }

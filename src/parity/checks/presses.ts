@@ -25,7 +25,7 @@ import {
   type Verdict,
 } from "../kept-sets.ts";
 import { argmax, nmse } from "../metrics.ts";
-import { budgetOf, mapPress, type PressMapping } from "../presses.ts";
+import { budgetOf, mapPress, type MethodSpec, type PressMapping } from "../presses.ts";
 import type {
   CheckContext,
   CheckResult,
@@ -91,13 +91,13 @@ async function* checkPresses(
   const cases = fullCase(index, check);
   for (const [name, press] of Object.entries(presses)) {
     if (!isObject(press)) continue;
-    const mapping = mapPress(object(press, "params"));
+    const params = object(press, "params");
+    const mapping = mapPress(params);
     const { method } = mapping;
-    const known = method !== undefined && context.host.hasMethod(method.name);
-    const cannot = known ? scorerMissing(context, method["scorer"]) : (method?.name ?? name);
-    if (method === undefined || cannot !== undefined) {
+    const lacking = method === undefined ? String(params["class"]) : lackingName(context, method);
+    if (method === undefined || lacking !== undefined) {
       const row: Row = { area: "presses", check: `${check} ${name}` };
-      yield notDone(row, "", "missing", `no method "${cannot ?? name}"`);
+      yield notDone(row, "", "missing", `no method for ${lacking ?? name}`);
       continue;
     }
     const ratios = Object.entries(object(press, "ratios"));
@@ -118,9 +118,10 @@ async function* checkPresses(
   yield* runCases(context, ids, cases, `${prompt.path}/presses.json`, number(index, "first_token"));
 }
 
-/** The name of a wrapped scorer that kvasir does not have. */
-function scorerMissing(context: CheckContext, scorer: unknown): string | undefined {
-  return typeof scorer === "string" && !context.host.hasMethod(scorer) ? scorer : undefined;
+/** What kvasir lacks of a method: itself or the scorer that it wraps. */
+function lackingName(context: CheckContext, method: MethodSpec): string | undefined {
+  const names = [method.name, method["scorer"]].filter((name) => typeof name === "string");
+  return names.find((name) => !context.host.hasMethod(name));
 }
 
 /** No compression through the same path: the base that the other cases stand on. */
@@ -244,7 +245,11 @@ function* judge(
     verdicts.reduce((all, verdict) => all + of(verdict), 0);
   const nWrong = sum((verdict) => verdict.nWrong);
   yield allOf(row, "kept positions", Math.min(nWrong, total), total, reason);
-  yield info(row, "kept positions that differ", sum((verdict) => verdict.nDiffering));
+  yield info(
+    row,
+    "kept positions that differ",
+    sum((verdict) => verdict.nDiffering),
+  );
 }
 
 function judgeLayer(

@@ -109,10 +109,7 @@ function quote(value: string): string {
   return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value);
 }
 
-export async function templateJobs(
-  golden: GoldenFolder,
-  contents: GoldenContents,
-): Promise<Job[]> {
+export async function templateJobs(golden: GoldenFolder, contents: GoldenContents): Promise<Job[]> {
   return Promise.all(
     contents.templates.map(async (path) => {
       const row: Row = { area: "templates", check: path };
