@@ -14,6 +14,12 @@ export interface Verdict {
   readonly reason: string;
 }
 
+/** How near to a cut a score may fall on either side: absolute + relative * |cut|. */
+export interface Tolerance {
+  readonly absolute: number;
+  readonly relative: number;
+}
+
 interface Findings {
   nWrong: number;
   nDiffering: number;
@@ -55,14 +61,13 @@ export function judgeEqual(measured: LayerSets, golden: LayerSets): Verdict {
  * Methods that keep the best positions of each head.
  *
  * @param scores f32[nKvHeads][nTokens].
- * @param eps Scores nearer to the cut than this may fall on either side.
  * @param chunkLength Where given, each chunk of so many positions has a cut of its own.
  */
 export function judgePerHead(
   measured: LayerSets,
   golden: LayerSets,
   scores: readonly Float32Array[],
-  eps: number,
+  tolerance: Tolerance,
   chunkLength?: number,
 ): Verdict {
   const findings: Findings = { nWrong: 0, nDiffering: 0, reason: "" };
@@ -78,28 +83,30 @@ export function judgePerHead(
       const nGot = [...got].filter(isHere).length;
       note(findings, Math.abs(nGot - nWant), `head ${head}: keeps ${nGot}, not ${nWant}`);
       const cut = nthLargest(part, nWant);
-      judgeSides(findings, part, (i) => got.has(begin + i), cut, cut, eps, `head ${head}`, begin);
+      judgeSides(findings, part, (i) => got.has(begin + i), cut, tolerance, `head ${head}`, begin);
     }
   });
   return findings;
 }
 
-/** Above `high + eps` must be kept, below `low - eps` must be dropped. */
+/** Clearly above the cut must be kept, clearly below must be dropped. */
 function judgeSides(
   findings: Findings,
   scores: Float32Array,
   isKept: (index: number) => boolean,
-  high: number,
-  low: number,
-  eps: number,
+  cut: number,
+  tolerance: Tolerance,
   where: string,
   begin = 0,
 ): void {
+  // The cut is infinite where all or none are kept.
+  const relative = Number.isFinite(cut) ? tolerance.relative * Math.abs(cut) : 0;
+  const eps = tolerance.absolute + relative;
   scores.forEach((score, i) => {
-    if (score > high + eps && !isKept(i)) {
-      note(findings, 1, `${where}: drops ${begin + i} (score ${score}, cut ${high})`);
-    } else if (score < low - eps && isKept(i)) {
-      note(findings, 1, `${where}: keeps ${begin + i} (score ${score}, cut ${low})`);
+    if (score > cut + eps && !isKept(i)) {
+      note(findings, 1, `${where}: drops ${begin + i} (score ${score}, cut ${cut})`);
+    } else if (score < cut - eps && isKept(i)) {
+      note(findings, 1, `${where}: keeps ${begin + i} (score ${score}, cut ${cut})`);
     }
   });
 }
@@ -112,7 +119,7 @@ export function judgeChunks(
   measured: LayerSets,
   golden: LayerSets,
   scores: readonly Float32Array[],
-  eps: number,
+  tolerance: Tolerance,
   chunkLength: number,
 ): Verdict {
   const findings: Findings = { nWrong: 0, nDiffering: 0, reason: "" };
@@ -136,7 +143,7 @@ export function judgeChunks(
     const kept = chunksOf(got);
     const cut = nthLargest(chunkScores, chunksOf(positions).size);
     const isKept = (chunk: number): boolean => kept.has(chunk);
-    judgeSides(findings, chunkScores, isKept, cut, cut, eps, `head ${head}, chunk`);
+    judgeSides(findings, chunkScores, isKept, cut, tolerance, `head ${head}, chunk`);
   });
   return findings;
 }
@@ -151,7 +158,7 @@ export function judgeShared(
   measured: LayerSets,
   golden: LayerSets,
   scores: readonly Float32Array[],
-  eps: number,
+  tolerance: Tolerance,
   alpha: number,
 ): Verdict {
   const findings: Findings = { nWrong: 0, nDiffering: 0, reason: "" };
@@ -176,7 +183,7 @@ export function judgeShared(
     countDiffering(findings, got, setOf(golden[head] ?? []));
     // Kept for either reason; dropped only when neither holds: the lower cut decides both.
     const cut = Math.min(sharedCut, safeCuts[head] ?? Infinity);
-    judgeSides(findings, ofHead, (i) => got.has(i), cut, cut, eps, `head ${head}`);
+    judgeSides(findings, ofHead, (i) => got.has(i), cut, tolerance, `head ${head}`);
   });
   return findings;
 }

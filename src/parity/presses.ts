@@ -1,6 +1,7 @@
 // kvpress's presses in kvasir's words: which method each is, and how its kept sets are judged.
 import type { Budget } from "../types.ts";
 import { type JsonObject, isObject } from "./golden.ts";
+import type { Tolerance } from "./kept-sets.ts";
 
 export interface MethodSpec {
   readonly name: string;
@@ -19,8 +20,8 @@ export interface PressMapping {
   /** undefined where kvasir has no such method. */
   readonly method: MethodSpec | undefined;
   readonly rule: KeptRule;
-  /** How far golden scores of two right runs lie apart, largest, in the score's own unit. */
-  readonly noise: number;
+  /** How far the golden scores of two right runs lie apart. */
+  readonly noise: Tolerance;
   /** Scores given at one ratio hold at that ratio only. */
   readonly scoresAreOfRatio: boolean;
 }
@@ -30,7 +31,10 @@ interface PressClass {
   readonly name?: string;
   readonly parameters?: Readonly<Record<string, string>>;
   readonly rule?: (params: JsonObject) => KeptRule;
+  /** Largest difference, in the score's own unit. */
   readonly noise: number | ((params: JsonObject) => number);
+  /** The noise is a share of the score. */
+  readonly noiseIsRelative?: boolean;
   readonly scoresAreOfRatio?: boolean;
 }
 
@@ -50,10 +54,10 @@ const CLASSES: Readonly<Record<string, PressClass>> = {
   LagKVPress: {
     name: "lagkv",
     parameters: { n_sink: "nSink", lag_size: "lagSize", cross_scoring: "crossScoring" },
-    // Without cross scoring the scores are ranks / lag_size, and noise swaps neighbouring ranks:
-    // a quarter of a little more than one step, since the factor of 4 comes on top.
+    // Without cross scoring the scores are ranks / lag_size. Equal ranks of different partitions
+    // tie and may go either way, other ranks may not: half a step, over the factor of 4.
     noise: (params) =>
-      params["cross_scoring"] === true ? 5e-8 : 1.01 / (4 * numberOr(params["lag_size"], 128)),
+      params["cross_scoring"] === true ? 5e-8 : 0.5 / (4 * numberOr(params["lag_size"], 128)),
   },
   SnapKVPress: { name: "snapkv", parameters: SNAPKV_PARAMETERS, noise: SNAPKV_NOISE },
   PyramidKVPress: {
@@ -72,7 +76,10 @@ const CLASSES: Readonly<Record<string, PressClass>> = {
       use_vnorm: "useValueNorm",
       epsilon: "epsilon",
     },
-    noise: (params) => (params["use_covariance"] === false ? 1.1e-5 : 8e-5),
+    // exp of a logit: what the logit is off is the score's share. The largest differences, 8e-5
+    // with covariance and 1.1e-5 without, are those of the largest scores.
+    noise: 9e-5,
+    noiseIsRelative: true,
   },
   CriticalKVPress: { noise: 1.1e-5, scoresAreOfRatio: true },
 };
@@ -149,9 +156,11 @@ function specOf(
   return { ...Object.fromEntries(given.map(([theirs, ours]) => [ours, params[theirs]])), name };
 }
 
-function noiseOf(own: PressClass | undefined, params: JsonObject): number {
-  if (own === undefined) return 0;
-  return typeof own.noise === "number" ? own.noise : own.noise(params);
+function noiseOf(own: PressClass | undefined, params: JsonObject): Tolerance {
+  const noise = typeof own?.noise === "function" ? own.noise(params) : (own?.noise ?? 0);
+  return own?.noiseIsRelative === true
+    ? { absolute: 0, relative: noise }
+    : { absolute: noise, relative: 0 };
 }
 
 function numberOr(value: unknown, fallback: number): number {

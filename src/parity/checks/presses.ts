@@ -22,6 +22,7 @@ import {
   judgePerHead,
   judgeShared,
   type LayerSets,
+  type Tolerance,
   type Verdict,
 } from "../kept-sets.ts";
 import { argmax, nmse } from "../metrics.ts";
@@ -262,14 +263,18 @@ function judgeLayer(
   if (rule.kind === "overlap" || scores === undefined) {
     return judgeOverlap(kept, golden, KEPT_OVERLAP);
   }
-  const eps = noise * KEPT_SET_FACTOR;
+  const tolerance = times(noise, KEPT_SET_FACTOR);
   switch (rule.kind) {
     case "chunks":
       // A chunk's score sums over the heads, and so does its noise.
-      return judgeChunks(kept, golden, scores, eps * scores.length, rule.chunkLength);
+      return judgeChunks(kept, golden, scores, times(tolerance, scores.length), rule.chunkLength);
     case "shared":
-      return judgeShared(kept, golden, scores, eps, rule.alpha);
+      return judgeShared(kept, golden, scores, tolerance, rule.alpha);
     case "per-head":
-      return judgePerHead(kept, golden, scores, eps, rule.chunkLength);
+      return judgePerHead(kept, golden, scores, tolerance, rule.chunkLength);
   }
+}
+
+function times({ absolute, relative }: Tolerance, factor: number): Tolerance {
+  return { absolute: absolute * factor, relative: relative * factor };
 }

@@ -7,7 +7,7 @@ import {
   judgeShared,
 } from "../../../src/parity/kept-sets.ts";
 
-const EPS = 0.01;
+const EPS = { absolute: 0.01, relative: 0 };
 const f32 = (...values: number[]) => Float32Array.from(values);
 
 test("judgeEqual: the same sets", () => {
@@ -35,7 +35,7 @@ describe("judgePerHead", () => {
   });
 
   test("fails another choice, and says which", () => {
-    expect(judgePerHead([[0, 2]], [[0, 1]], scores, 0.001).nWrong).toBe(1);
+    expect(judgePerHead([[0, 2]], [[0, 1]], scores, { ...EPS, absolute: 0.001 }).nWrong).toBe(1);
     const verdict = judgePerHead([[0, 3]], [[0, 1]], scores, EPS);
     expect(verdict.nWrong).toBe(1);
     expect(verdict.reason).toMatch(/^head 0: keeps 3 \(score 0\.1/);
@@ -49,6 +49,16 @@ describe("judgePerHead", () => {
 
   test("fails a head that is not there", () => {
     expect(judgePerHead([], [[0, 1]], scores, EPS).nWrong).toBeGreaterThan(0);
+  });
+
+  test("a relative tolerance grows with the cut", () => {
+    const tolerance = { absolute: 0, relative: 0.02 }; // of 0.5: 0.01
+    expect(judgePerHead([[0, 2]], [[0, 1]], scores, tolerance).nWrong).toBe(0);
+    expect(judgePerHead([[0, 2]], [[0, 1]], scores, { absolute: 0, relative: 0.002 }).nWrong).toBe(
+      1,
+    );
+    expect(judgePerHead([[0, 1, 2, 3]], [[0, 1, 2, 3]], scores, tolerance).nWrong).toBe(0);
+    expect(judgePerHead([[0]], [[]], scores, tolerance).nWrong).toBe(2);
   });
 
   test("takes keep-all and keep-none", () => {

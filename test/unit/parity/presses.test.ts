@@ -25,7 +25,10 @@ describe("mapPress", () => {
       chunkLength: 64,
     });
     const critical = mapPress({ class: "CriticalKVPress", press: SNAPKV, epsilon: 1e-4 });
-    expect(critical).toMatchObject({ scoresAreOfRatio: true, noise: 1.1e-5 });
+    expect(critical).toMatchObject({
+      scoresAreOfRatio: true,
+      noise: { absolute: 1.1e-5, relative: 0 },
+    });
   });
 
   test("a class that is not known has no method", () => {
