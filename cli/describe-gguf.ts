@@ -23,7 +23,11 @@ export interface InspectReport {
     readonly count: number;
     readonly bytes: number;
     /** Largest first. */
-    readonly types: readonly { readonly type: TensorTypeName; readonly count: number; readonly bytes: number }[];
+    readonly types: readonly {
+      readonly type: TensorTypeName;
+      readonly count: number;
+      readonly bytes: number;
+    }[];
   };
   /** null where kvasir cannot run the model; `problems` says why. */
   readonly model: ModelFacts | null;
@@ -130,9 +134,7 @@ function tensorTypes(gguf: GgufFile): InspectReport["tensors"]["types"] {
     const sum = types.get(type.name) ?? { count: 0, bytes: 0 };
     types.set(type.name, { count: sum.count + 1, bytes: sum.bytes + byteLength });
   }
-  return [...types]
-    .map(([type, sum]) => ({ type, ...sum }))
-    .sort((a, b) => b.bytes - a.bytes);
+  return [...types].map(([type, sum]) => ({ type, ...sum })).sort((a, b) => b.bytes - a.bytes);
 }
 
 function modelFacts(config: ModelConfig, gguf: GgufFile): ModelFacts {
@@ -173,7 +175,9 @@ function cacheFacts(config: ModelConfig): CacheFacts {
   const { layers, nKvHeads, headDim, contextLength } = config;
   const codecs = (["f32", "f16", "q8"] as const).map((codec) => {
     const perLayer = 2 * nKvHeads * ROW_BYTES[codec](headDim);
-    const rows = layers.map(({ window }) => (window ? Math.min(window, contextLength) : contextLength));
+    const rows = layers.map(({ window }) =>
+      window ? Math.min(window, contextLength) : contextLength,
+    );
     return {
       codec,
       perToken: layers.length * perLayer,

@@ -1,4 +1,4 @@
-// `kvasir inspect`: prints what a GGUF file holds and what its KV cache costs. Reads the header only.
+// `kvasir inspect`: prints what a GGUF file holds and what its KV cache costs. Reads headers only.
 import { parseSharded } from "../src/gguf/shards.ts";
 import type { Command, CommandIo } from "./command.ts";
 import { describeGguf, type InspectReport, type TokenFacts } from "./describe-gguf.ts";
@@ -6,7 +6,12 @@ import { formatBytes, formatCount } from "./format.ts";
 import { type OptionSpecs, parseOptions, UsageError, usageText } from "./options.ts";
 
 const OPTIONS = {
-  model: { type: "text", short: "m", value: "FILE", help: "GGUF file or URL; also without --model" },
+  model: {
+    type: "text",
+    short: "m",
+    value: "FILE",
+    help: "GGUF file or URL; also without --model",
+  },
   json: { type: "flag", help: "Print one JSON object" },
 } as const satisfies OptionSpecs;
 
@@ -54,7 +59,10 @@ export function formatReport(report: InspectReport): string {
     ["name", report.name ?? "none"],
     ["architecture", report.architecture ?? "none"],
     ["license", report.license ?? "none"],
-    ["parameters", `${formatParameters(report.parameters)} in ${formatCount(tensors.count)} tensors`],
+    [
+      "parameters",
+      `${formatParameters(report.parameters)} in ${formatCount(tensors.count)} tensors`,
+    ],
     ...tensors.types.map(({ type, count, bytes }, i): [string, string] => [
       i === 0 ? "tensor types" : "",
       `${type.padEnd(7)}${formatCount(count).padStart(5)}  ${formatBytes(bytes).padStart(9)}`,
@@ -78,7 +86,11 @@ function modelRows(model: InspectReport["model"]): [string, string][] {
   ].filter((feature) => feature !== "");
   const scale = model.ropeScale === 1 ? "" : `, scaled by ${model.ropeScale}`;
   const rows: [string, string][] = [
-    ["layers", `${model.nLayers} of hidden size ${model.hiddenSize}, FFN ${model.ffnSize} (${model.activation})`],
+    [
+      "layers",
+      `${model.nLayers} of hidden size ${model.hiddenSize}, ` +
+        `FFN ${model.ffnSize} (${model.activation})`,
+    ],
     ["heads", `${model.nHeads}, ${model.nKvHeads} kv heads, head dim ${model.headDim}`],
     ["context", `${formatCount(model.contextLength)} tokens`],
     ["rope", `base ${formatCount(model.ropeBase)}, ${model.ropeStyle}${scale}`],
@@ -86,7 +98,8 @@ function modelRows(model: InspectReport["model"]): [string, string][] {
   if (model.nSlidingLayers > 0) {
     rows.push([
       "sliding",
-      `${model.nSlidingLayers} of ${model.nLayers} layers see ${formatCount(model.slidingWindow)} tokens`,
+      `${model.nSlidingLayers} of ${model.nLayers} layers see ` +
+        `${formatCount(model.slidingWindow)} tokens`,
     ]);
   }
   if (features.length > 0) rows.push(["features", features.join(", ")]);
@@ -97,9 +110,13 @@ function tokenizerRows({ tokenizer, chatTemplate }: InspectReport): [string, str
   const rows: [string, string][] = [];
   if (tokenizer) {
     const pre = tokenizer.pre === null ? "" : ` (${tokenizer.pre})`;
-    const bosRule = tokenizer.addsBos === null ? "" : tokenizer.addsBos ? ", put in front" : ", not put in front";
+    const bosRule =
+      tokenizer.addsBos === null ? "" : tokenizer.addsBos ? ", put in front" : ", not put in front";
     rows.push(
-      ["tokenizer", `${tokenizer.model ?? "none"}${pre}, ${formatCount(tokenizer.vocabSize)} tokens`],
+      [
+        "tokenizer",
+        `${tokenizer.model ?? "none"}${pre}, ${formatCount(tokenizer.vocabSize)} tokens`,
+      ],
       ["bos", `${formatToken(tokenizer.bos)}${tokenizer.bos ? bosRule : ""}`],
       ["eos", formatToken(tokenizer.eos)],
     );
@@ -117,8 +134,10 @@ function cacheRows({ cache, model }: InspectReport): [string, string][] {
   if (!cache || !model) return [];
   const context = formatCount(model.contextLength);
   return cache.codecs.map(({ codec, perToken, perTokenPastWindow, fullContext }, i) => {
-    const later = model.nSlidingLayers > 0 ? ` (${formatBytes(perTokenPastWindow)} past the window)` : "";
-    const costs = `${formatBytes(perToken)} a token${later}, ${formatBytes(fullContext)} at ${context}`;
+    const later =
+      model.nSlidingLayers > 0 ? ` (${formatBytes(perTokenPastWindow)} past the window)` : "";
+    const full = `${formatBytes(fullContext)} at ${context}`;
+    const costs = `${formatBytes(perToken)} a token${later}, ${full}`;
     return [i === 0 ? "kv cache" : "", `${codec.padEnd(4)}${costs}`];
   });
 }
@@ -130,7 +149,11 @@ function formatToken(token: TokenFacts | null): string {
 
 /** "135 M": parameters are counted in thousands, not in KiB. */
 function formatParameters(count: number): string {
-  for (const [unit, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]] as const) {
+  for (const [unit, size] of [
+    ["G", 1e9],
+    ["M", 1e6],
+    ["k", 1e3],
+  ] as const) {
     if (count >= size) return `${(count / size).toFixed(count >= 100 * size ? 0 : 2)} ${unit}`;
   }
   return String(count);

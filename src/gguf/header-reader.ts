@@ -1,5 +1,6 @@
-// Reads a GGUF header front to back in growing pieces, so that a file of gigabytes costs the bytes
-// of its header. Every length is checked against the rest of the file before memory is taken for it.
+// Reads a GGUF header front to back in growing pieces, so that a file of gigabytes costs the
+// bytes of its header. Every length is checked against the rest of the file before memory is
+// taken for it.
 import { KvasirError } from "../errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 
@@ -66,14 +67,18 @@ export class HeaderReader {
     const byteOffset = this.position;
     const count = await this.readU64(what);
     if (count > BigInt(limit)) {
-      throw this.error(byteOffset, `${what} has a count of ${count}, more than the limit of ${limit}`);
+      throw this.error(
+        byteOffset,
+        `${what} has a count of ${count}, more than the limit of ${limit}`,
+      );
     }
     const nBytesLeft = this.source.size - this.position;
     if (Number(count) * minBytes > nBytesLeft) {
       const need = Number(count) * minBytes;
       throw this.error(
         byteOffset,
-        `${what} has a count of ${count}, which takes at least ${need} bytes of the ${nBytesLeft} left`,
+        `${what} has a count of ${count}, ` +
+          `which takes at least ${need} bytes of the ${nBytesLeft} left`,
       );
     }
     return Number(count);
@@ -97,7 +102,7 @@ export class HeaderReader {
     }
   }
 
-  /** `length` strings; awaits only between pieces, since vocabularies hold hundreds of thousands. */
+  /** `length` strings; awaits only between pieces: vocabularies hold hundreds of thousands. */
   async readStrings(length: number, what: string, maxBytes: number): Promise<string[]> {
     const strings: string[] = [];
     while (strings.length < length) {
@@ -125,7 +130,7 @@ export class HeaderReader {
   async takeBytes(byteLength: number, what: string): Promise<ArrayBuffer> {
     this.checkEnd(byteLength, what);
     const bytes = new Uint8Array(byteLength);
-    for (let done = 0; done < byteLength; ) {
+    for (let done = 0; done < byteLength;) {
       if (this.at === this.piece.length) await this.fill(1, what);
       const part = this.piece.subarray(this.at, this.at + byteLength - done);
       bytes.set(part, done);
@@ -137,7 +142,8 @@ export class HeaderReader {
 
   /** As `takeBytes`, without the copy where the piece holds them all. */
   private async takeText(byteLength: number, what: string): Promise<Uint8Array> {
-    if (this.piece.length - this.at < byteLength) return new Uint8Array(await this.takeBytes(byteLength, what));
+    if (this.piece.length - this.at < byteLength)
+      return new Uint8Array(await this.takeBytes(byteLength, what));
     this.at += byteLength;
     return this.piece.subarray(this.at - byteLength, this.at);
   }
@@ -168,7 +174,10 @@ export class HeaderReader {
       );
     }
     if (end > MAX_HEADER_BYTES) {
-      throw this.error(this.position, `the header is longer than ${MAX_HEADER_BYTES} bytes, in ${what}`);
+      throw this.error(
+        this.position,
+        `the header is longer than ${MAX_HEADER_BYTES} bytes, in ${what}`,
+      );
     }
   }
 }

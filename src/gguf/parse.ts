@@ -1,4 +1,5 @@
-// GGUF bytes -> metadata and tensor table. Versions 2 and 3, little-endian. Tensor data is never read.
+// GGUF bytes -> metadata and tensor table. Versions 2 and 3, little-endian. Tensor data is never
+// read.
 import { KvasirError } from "../errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { HeaderReader } from "./header-reader.ts";
@@ -32,8 +33,8 @@ const MAX_ALIGNMENT = 2 ** 20;
 /**
  * Reads the header of a GGUF file, in pieces; costs about its bytes in memory, twice for arrays.
  *
- * @throws {KvasirError} `bad-gguf` for anything that breaks the format, with the byte offset, key or
- *   tensor; `unsupported-model` for another version, big-endian files and tensor types not read.
+ * @throws {KvasirError} `bad-gguf` for anything that breaks the format, with the byte offset, key
+ *   or tensor; `unsupported-model` for another version, big-endian files and tensor types not read.
  */
 export async function parseGguf(source: ByteSource, signal?: AbortSignal): Promise<GgufFile> {
   const reader = new HeaderReader(source, signal);

@@ -15,7 +15,7 @@ export type OpenShard = (name: string) => Promise<ByteSource>;
  * The names of all shards when `name` (a file name, path or URL) is the first of several.
  *
  * @returns null when the name is not of that form or says "of 00001".
- * @throws {KvasirError} `bad-option` when it is another than the first: the first holds the metadata.
+ * @throws {KvasirError} `bad-option` when it is not the first: the first holds the metadata.
  */
 export function shardNames(name: string): string[] | null {
   const match = SHARD_NAME.exec(name);
@@ -27,7 +27,8 @@ export function shardNames(name: string): string[] | null {
   if (Number(index) !== 1) {
     throw new KvasirError(
       "bad-option",
-      `Cannot open "${name}": give the first shard, "${nameOf(1)}", got shard ${Number(index)} of ${nShards}`,
+      `Cannot open "${name}": give the first shard, "${nameOf(1)}", ` +
+        `got shard ${Number(index)} of ${nShards}`,
     );
   }
   if (nShards > MAX_SHARDS) {
@@ -59,7 +60,8 @@ export async function parseSharded(
   if (names?.length !== nShards) {
     throw shardError(
       head,
-      `it is the first of ${nShards} shards, its name must end in "-00001-of-${String(nShards).padStart(5, "0")}.gguf"`,
+      `it is the first of ${nShards} shards, its name must end in ` +
+        `"-00001-of-${String(nShards).padStart(5, "0")}.gguf"`,
     );
   }
   const opened: ByteSource[] = [];
@@ -93,7 +95,8 @@ async function openShard(
     const code = cause instanceof KvasirError ? cause.code : "not-found";
     throw new KvasirError(
       code,
-      `Cannot read GGUF "${head.name}": shard ${index + 1} of ${nShards}, "${name}", cannot be opened`,
+      `Cannot read GGUF "${head.name}": ` +
+        `shard ${index + 1} of ${nShards}, "${name}", cannot be opened`,
       { cause },
     );
   }
@@ -106,7 +109,10 @@ function checkShard(file: GgufFile, index: number, nShards: number): void {
   }
   const count = getInteger(file, "split.count");
   if (count !== nShards) {
-    throw shardError(file, `key "split.count" must be ${nShards} as in the first shard, got ${count}`);
+    throw shardError(
+      file,
+      `key "split.count" must be ${nShards} as in the first shard, got ${count}`,
+    );
   }
 }
 
@@ -121,7 +127,10 @@ function merge(files: readonly GgufFile[]): GgufFile {
   }
   const nTensors = getInteger(head, "split.tensors.count");
   if (nTensors !== undefined && nTensors !== tensors.size) {
-    throw shardError(head, `key "split.tensors.count" is ${nTensors}, the shards hold ${tensors.size}`);
+    throw shardError(
+      head,
+      `key "split.tensors.count" is ${nTensors}, the shards hold ${tensors.size}`,
+    );
   }
   return { ...head, tensors, sources: files.flatMap((file) => file.sources) };
 }

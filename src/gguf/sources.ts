@@ -44,7 +44,9 @@ export class BlobSource implements ByteSource {
       buffer = await this.blob.slice(byteOffset, byteOffset + byteLength).arrayBuffer();
     } catch (cause) {
       // A File whose bytes changed or went away on disk rejects here.
-      throw new KvasirError("not-found", `Cannot read "${this.name}": its bytes are gone`, { cause });
+      throw new KvasirError("not-found", `Cannot read "${this.name}": its bytes are gone`, {
+        cause,
+      });
     }
     throwIfAborted(signal, `read "${this.name}"`);
     return new Uint8Array(buffer);

@@ -2,7 +2,12 @@
 import { KvasirError } from "../errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import type { HeaderReader } from "./header-reader.ts";
-import { TENSOR_TYPES, type TensorType, tensorTypeById, unsupportedTypeName } from "./tensor-type.ts";
+import {
+  TENSOR_TYPES,
+  type TensorType,
+  tensorTypeById,
+  unsupportedTypeName,
+} from "./tensor-type.ts";
 import { badGguf } from "./value.ts";
 
 export interface TensorInfo {
@@ -22,7 +27,10 @@ const MAX_DIMS = 4; // ggml's own limit
 const MAX_ELEMENTS = 2n ** 50n; // keeps every byte count an exact number
 
 /** Reads one entry of the table; `byteOffset` still counts from the start of the data section. */
-export async function readTensorInfo(reader: HeaderReader, source: ByteSource): Promise<TensorInfo> {
+export async function readTensorInfo(
+  reader: HeaderReader,
+  source: ByteSource,
+): Promise<TensorInfo> {
   const start = reader.position;
   const name = await reader.readName("a tensor's name", MAX_NAME_BYTES);
   if (name === "") throw reader.error(start, "a tensor's name is empty");
@@ -32,7 +40,10 @@ export async function readTensorInfo(reader: HeaderReader, source: ByteSource): 
   const typeId = await reader.readU32(what);
   const byteOffset = await reader.readU64(what);
   if (byteOffset > BigInt(source.size)) {
-    throw reader.error(reader.position - 8, `${what} begins past the file's end, at data byte ${byteOffset}`);
+    throw reader.error(
+      reader.position - 8,
+      `${what} begins past the file's end, at data byte ${byteOffset}`,
+    );
   }
   const type = tensorTypeById(typeId);
   if (!type) throw unsupportedType(source.name, name, typeId, typeByteOffset);
@@ -40,7 +51,8 @@ export async function readTensorInfo(reader: HeaderReader, source: ByteSource): 
   if (nCols % type.blockSize !== 0) {
     throw reader.error(
       start,
-      `${what} of type ${type.name} has ${nCols} elements in a row, not a multiple of ${type.blockSize}`,
+      `${what} of type ${type.name} has ${nCols} elements in a row, ` +
+        `not a multiple of ${type.blockSize}`,
     );
   }
   const nElements = dims.reduce((product, dim) => product * dim, 1);
@@ -68,13 +80,19 @@ async function readDims(reader: HeaderReader, what: string): Promise<number[]> {
   return dims;
 }
 
-function unsupportedType(file: string, tensor: string, id: number, byteOffset: number): KvasirError {
+function unsupportedType(
+  file: string,
+  tensor: string,
+  id: number,
+  byteOffset: number,
+): KvasirError {
   const name = unsupportedTypeName(id);
   const readable = Object.keys(TENSOR_TYPES).join(", ");
   return new KvasirError(
     "unsupported-model",
     `Cannot read GGUF "${file}": tensor "${tensor}" has the ` +
-      `${name ? `type ${name}` : "unknown type"} (${id}) at byte ${byteOffset}; types read are ${readable}`,
+      `${name ? `type ${name}` : "unknown type"} (${id}) at byte ${byteOffset}; ` +
+      `types read are ${readable}`,
   );
 }
 
@@ -102,7 +120,8 @@ export function checkTensorLayout(
     if (byteOffset + byteLength > source.size) {
       throw badGguf(
         source.name,
-        `tensor "${name}" ends at byte ${byteOffset + byteLength}, the file has ${source.size} bytes`,
+        `tensor "${name}" ends at byte ${byteOffset + byteLength}, ` +
+          `the file has ${source.size} bytes`,
       );
     }
     tensors.set(name, { ...info, byteOffset });

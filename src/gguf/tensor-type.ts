@@ -1,9 +1,20 @@
 /** Tensor types that kvasir reads, by ggml's names. */
 export type TensorTypeName =
-  | "F32" | "F16" | "BF16"
-  | "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0"
-  | "Q2_K" | "Q3_K" | "Q4_K" | "Q5_K" | "Q6_K"
-  | "IQ4_NL" | "IQ4_XS";
+  | "F32"
+  | "F16"
+  | "BF16"
+  | "Q4_0"
+  | "Q4_1"
+  | "Q5_0"
+  | "Q5_1"
+  | "Q8_0"
+  | "Q2_K"
+  | "Q3_K"
+  | "Q4_K"
+  | "Q5_K"
+  | "Q6_K"
+  | "IQ4_NL"
+  | "IQ4_XS";
 
 export interface TensorType {
   readonly name: TensorTypeName;
@@ -55,10 +66,29 @@ export function rowByteLength(type: TensorType, nCols: number): number {
 
 /** ggml's types that kvasir does not read, so that a message can name them. */
 const UNSUPPORTED_NAMES: Readonly<Record<number, string>> = {
-  4: "Q4_2", 5: "Q4_3", 9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
-  19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
-  29: "IQ1_M", 31: "Q4_0_4_4", 32: "Q4_0_4_8", 33: "Q4_0_8_8", 34: "TQ1_0", 35: "TQ2_0",
-  39: "MXFP4", 40: "NVFP4",
+  4: "Q4_2",
+  5: "Q4_3",
+  9: "Q8_1",
+  15: "Q8_K",
+  16: "IQ2_XXS",
+  17: "IQ2_XS",
+  18: "IQ3_XXS",
+  19: "IQ1_S",
+  21: "IQ3_S",
+  22: "IQ2_S",
+  24: "I8",
+  25: "I16",
+  26: "I32",
+  27: "I64",
+  28: "F64",
+  29: "IQ1_M",
+  31: "Q4_0_4_4",
+  32: "Q4_0_4_8",
+  33: "Q4_0_8_8",
+  34: "TQ1_0",
+  35: "TQ2_0",
+  39: "MXFP4",
+  40: "NVFP4",
 };
 
 /** ggml's name of a type that kvasir does not read, or undefined when ggml knows none either. */

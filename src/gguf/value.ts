@@ -6,27 +6,59 @@ import type { HeaderReader } from "./header-reader.ts";
 export type GgufValue = number | bigint | boolean | string | GgufArray;
 
 export type GgufNumberArray =
-  | Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array
-  | Float32Array | Float64Array | BigUint64Array | BigInt64Array;
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array
+  | BigUint64Array
+  | BigInt64Array;
 
-export type GgufArray = GgufNumberArray | readonly string[] | readonly boolean[] | readonly GgufArray[];
+export type GgufArray =
+  GgufNumberArray | readonly string[] | readonly boolean[] | readonly GgufArray[];
 
 const MAX_STRING_BYTES = 2 ** 24; // the longest known are chat templates, under 2^17
 const MAX_ARRAY_LENGTH = 2 ** 24; // the longest known are merges, about 2^19
-const MAX_BOOLEANS = 2 ** 16; // a boolean takes 1 byte in the file, 8 in memory; one per layer is known
+const MAX_BOOLEANS = 2 ** 16; // 1 byte in the file, 8 in memory; known is one per layer
 const MAX_NESTED = 2 ** 16; // arrays in an array
 const MAX_DEPTH = 4;
 
 const TYPE = {
-  u8: 0, i8: 1, u16: 2, i16: 3, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9,
-  u64: 10, i64: 11, f64: 12,
+  u8: 0,
+  i8: 1,
+  u16: 2,
+  i16: 3,
+  u32: 4,
+  i32: 5,
+  f32: 6,
+  bool: 7,
+  string: 8,
+  array: 9,
+  u64: 10,
+  i64: 11,
+  f64: 12,
 } as const;
 
 /** [constructor, bytes of one element] by type id; undefined where arrays are not plain numbers. */
-const NUMBER_ARRAYS: readonly ([new (buffer: ArrayBuffer) => GgufNumberArray, number] | undefined)[] = [
-  [Uint8Array, 1], [Int8Array, 1], [Uint16Array, 2], [Int16Array, 2],
-  [Uint32Array, 4], [Int32Array, 4], [Float32Array, 4], undefined, undefined, undefined,
-  [BigUint64Array, 8], [BigInt64Array, 8], [Float64Array, 8],
+const NUMBER_ARRAYS: readonly (
+  [new (buffer: ArrayBuffer) => GgufNumberArray, number] | undefined
+)[] = [
+  [Uint8Array, 1],
+  [Int8Array, 1],
+  [Uint16Array, 2],
+  [Int16Array, 2],
+  [Uint32Array, 4],
+  [Int32Array, 4],
+  [Float32Array, 4],
+  undefined,
+  undefined,
+  undefined,
+  [BigUint64Array, 8],
+  [BigInt64Array, 8],
+  [Float64Array, 8],
 ];
 
 /** Reads a value that follows its type id; `key` is for messages. */
@@ -51,17 +83,28 @@ async function readScalar(
   }
   const view = await reader.take(byteLength, what);
   switch (type) {
-    case TYPE.u8: return view.getUint8(0);
-    case TYPE.i8: return view.getInt8(0);
-    case TYPE.u16: return view.getUint16(0, true);
-    case TYPE.i16: return view.getInt16(0, true);
-    case TYPE.u32: return view.getUint32(0, true);
-    case TYPE.i32: return view.getInt32(0, true);
-    case TYPE.f32: return view.getFloat32(0, true);
-    case TYPE.f64: return view.getFloat64(0, true);
-    case TYPE.u64: return safeNumber(view.getBigUint64(0, true));
-    case TYPE.i64: return safeNumber(view.getBigInt64(0, true));
-    default: return checkedBoolean(reader, view.getUint8(0), key);
+    case TYPE.u8:
+      return view.getUint8(0);
+    case TYPE.i8:
+      return view.getInt8(0);
+    case TYPE.u16:
+      return view.getUint16(0, true);
+    case TYPE.i16:
+      return view.getInt16(0, true);
+    case TYPE.u32:
+      return view.getUint32(0, true);
+    case TYPE.i32:
+      return view.getInt32(0, true);
+    case TYPE.f32:
+      return view.getFloat32(0, true);
+    case TYPE.f64:
+      return view.getFloat64(0, true);
+    case TYPE.u64:
+      return safeNumber(view.getBigUint64(0, true));
+    case TYPE.i64:
+      return safeNumber(view.getBigInt64(0, true));
+    default:
+      return checkedBoolean(reader, view.getUint8(0), key);
   }
 }
 
@@ -88,7 +131,7 @@ async function readArray(reader: HeaderReader, key: string, depth: number): Prom
   return arrays;
 }
 
-/** The fewest bytes that one element takes in the file: what bounds a count before it is believed. */
+/** The fewest bytes of one element in the file: what bounds a count before it is believed. */
 function minElementBytes(type: number): number {
   if (type === TYPE.string) return 8; // its length
   if (type === TYPE.array) return 12; // its type and length

@@ -2,7 +2,14 @@
 // so that no model runs and gives wrong text.
 import type { RopeFrequencies } from "../engine/engine.ts";
 import { KvasirError } from "../errors.ts";
-import { getBoolean, getInteger, getNumber, getString, keyError, required } from "../gguf/metadata.ts";
+import {
+  getBoolean,
+  getInteger,
+  getNumber,
+  getString,
+  keyError,
+  required,
+} from "../gguf/metadata.ts";
 import type { GgufFile } from "../gguf/parse.ts";
 import type { Architecture } from "./architectures/architecture.ts";
 import { ARCHITECTURES } from "./architectures/index.ts";
@@ -114,7 +121,11 @@ function readHeadDim(gguf: GgufFile, prefix: string, hiddenSize: number, nHeads:
   const key = `${prefix}.attention.key_length`;
   const headDim = getInteger(gguf, key, 2, MAX_HEAD_DIM) ?? hiddenSize / nHeads;
   if (!Number.isInteger(headDim)) {
-    throw keyError(gguf, key, `is missing, and ${nHeads} heads do not divide ${hiddenSize} elements`);
+    throw keyError(
+      gguf,
+      key,
+      `is missing, and ${nHeads} heads do not divide ${hiddenSize} elements`,
+    );
   }
   if (headDim % 2 !== 0 || headDim > MAX_HEAD_DIM) {
     throw keyError(gguf, key, `must be even and at most ${MAX_HEAD_DIM}, got ${headDim}`);
@@ -122,7 +133,10 @@ function readHeadDim(gguf: GgufFile, prefix: string, hiddenSize: number, nHeads:
   for (const other of ["attention.value_length", "rope.dimension_count"]) {
     const size = getInteger(gguf, `${prefix}.${other}`) ?? headDim;
     if (size !== headDim) {
-      throw unsupported(gguf, `key "${prefix}.${other}" must equal the head dim ${headDim}, got ${size}`);
+      throw unsupported(
+        gguf,
+        `key "${prefix}.${other}" must equal the head dim ${headDim}, got ${size}`,
+      );
     }
   }
   return headDim;
@@ -161,7 +175,10 @@ function readLayers(
 ): LayerConfig[] {
   const prefix = architecture.name;
   const base = readRopeBase(gguf, `${prefix}.rope.freq_base`) ?? architecture.ropeBase;
-  const full: LayerConfig = { window: 0, rope: withScale({ base, headDim }, readRopeScale(gguf, prefix)) };
+  const full: LayerConfig = {
+    window: 0,
+    rope: withScale({ base, headDim }, readRopeScale(gguf, prefix)),
+  };
   const { sliding } = architecture;
   const window = getInteger(gguf, `${prefix}.attention.sliding_window`, 0, MAX_CONTEXT) ?? 0;
   if (!sliding || window === 0) return new Array<LayerConfig>(nLayers).fill(full);
@@ -181,9 +198,12 @@ function readSlidingPattern(
   const key = `${prefix}.attention.sliding_window_pattern`;
   const value = gguf.metadata.get(key);
   if (typeof value === "object") {
-    const list = Array.from(value as ArrayLike<unknown>, Boolean);
-    if (list.length === nLayers) return list;
-    throw keyError(gguf, key, `must have one entry for each of ${nLayers} layers, got ${list.length}`);
+    const list = Array.from(value as ArrayLike<unknown>);
+    if (list.length !== nLayers) throw keyError(gguf, key, perLayerMessage(nLayers, list.length));
+    if (list.every((item) => item === true || item === false || item === 0 || item === 1)) {
+      return list.map(Boolean);
+    }
+    throw keyError(gguf, key, "must hold booleans");
   }
   const period = getInteger(gguf, key, 0, MAX_LAYERS) ?? pattern;
   return Array.from({ length: nLayers }, (_, layer) => period === 0 || layer % period < period - 1);
@@ -213,14 +233,12 @@ function withScale(rope: RopeFrequencies, scale: number): RopeFrequencies {
   return scale === 1 ? rope : { ...rope, scale };
 }
 
-/** A size that some files give once and others for each layer; different sizes are not supported. */
+/** A size that some files give once and others for each layer; it must not differ. */
 function getPerLayer(gguf: GgufFile, key: string, nLayers: number): number | undefined {
   const value = gguf.metadata.get(key);
   if (typeof value !== "object") return getInteger(gguf, key, 1, MAX_SIZE);
   const list = Array.from(value as ArrayLike<unknown>);
-  if (list.length !== nLayers) {
-    throw keyError(gguf, key, `must have one entry for each of ${nLayers} layers, got ${list.length}`);
-  }
+  if (list.length !== nLayers) throw keyError(gguf, key, perLayerMessage(nLayers, list.length));
   const [first] = list;
   if (typeof first !== "number" || !Number.isInteger(first) || first < 1 || first > MAX_SIZE) {
     throw keyError(gguf, key, `must hold integers from 1 to ${MAX_SIZE}, got ${String(first)}`);
@@ -229,6 +247,10 @@ function getPerLayer(gguf: GgufFile, key: string, nLayers: number): number | und
     throw unsupported(gguf, `key "${key}" differs between layers`);
   }
   return first;
+}
+
+function perLayerMessage(nLayers: number, got: number): string {
+  return `must have one entry for each of ${nLayers} layers, got ${got}`;
 }
 
 function requiredInteger(gguf: GgufFile, key: string, max: number): number {

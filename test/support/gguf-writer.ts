@@ -1,12 +1,23 @@
-// Writes GGUF bytes for tests: v2 and v3, every value type, and the overrides that broken files need.
+// Writes GGUF bytes for tests: v2 and v3, every value type, and what broken files need.
 import { TENSOR_TYPES, type TensorTypeName } from "../../src/gguf/tensor-type.ts";
 
 export type ScalarTypeName =
-  | "u8" | "i8" | "u16" | "i16" | "u32" | "i32" | "f32" | "bool" | "string" | "u64" | "i64" | "f64";
+  "u8" | "i8" | "u16" | "i16" | "u32" | "i32" | "f32" | "bool" | "string" | "u64" | "i64" | "f64";
 
 const TYPE_IDS: Readonly<Record<ScalarTypeName | "array", number>> = {
-  u8: 0, i8: 1, u16: 2, i16: 3, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9,
-  u64: 10, i64: 11, f64: 12,
+  u8: 0,
+  i8: 1,
+  u16: 2,
+  i16: 3,
+  u32: 4,
+  i32: 5,
+  f32: 6,
+  bool: 7,
+  string: 8,
+  array: 9,
+  u64: 10,
+  i64: 11,
+  f64: 12,
 };
 
 /** A value whose type in the file is spelled out. */
@@ -22,9 +33,18 @@ export interface TypedValue {
  * other numbers f32, bigint u64; arrays of integers i32, of other numbers f32.
  */
 export type WriterValue =
-  | string | number | bigint | boolean
-  | readonly string[] | readonly number[] | readonly boolean[]
-  | Int32Array | Uint32Array | Float32Array | Uint8Array | Int8Array
+  | string
+  | number
+  | bigint
+  | boolean
+  | readonly string[]
+  | readonly number[]
+  | readonly boolean[]
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Uint8Array
+  | Int8Array
   | TypedValue;
 
 export interface WriterTensor {
@@ -43,17 +63,24 @@ export interface WriterFile {
   /** Default 3. */
   readonly version?: number;
   /** Entries, when a key must appear twice. */
-  readonly metadata?: Readonly<Record<string, WriterValue>> | readonly (readonly [string, WriterValue])[];
+  readonly metadata?:
+    Readonly<Record<string, WriterValue>> | readonly (readonly [string, WriterValue])[];
   readonly tensors?: readonly WriterTensor[];
   /** Default 32; written as general.alignment when it differs. */
   readonly alignment?: number;
 }
 
-export function scalar(type: ScalarTypeName, value: string | number | bigint | boolean): TypedValue {
+export function scalar(
+  type: ScalarTypeName,
+  value: string | number | bigint | boolean,
+): TypedValue {
   return { type, value };
 }
 
-export function array(elementType: ScalarTypeName | "array", value: readonly TypedValue[]): TypedValue {
+export function array(
+  elementType: ScalarTypeName | "array",
+  value: readonly TypedValue[],
+): TypedValue {
   return { type: "array", elementType, value };
 }
 
@@ -79,7 +106,10 @@ export function writeGguf(file: WriterFile): Uint8Array {
     bytes.string(tensor.name);
     bytes.number("u32", tensor.dims.length);
     for (const dim of tensor.dims) bytes.number("u64", dim);
-    bytes.number("u32", typeof tensor.type === "number" ? tensor.type : TENSOR_TYPES[tensor.type].id);
+    bytes.number(
+      "u32",
+      typeof tensor.type === "number" ? tensor.type : TENSOR_TYPES[tensor.type].id,
+    );
     bytes.number("u64", byteOffset);
   }
   bytes.pad(alignment);
@@ -89,14 +119,20 @@ export function writeGguf(file: WriterFile): Uint8Array {
 }
 
 /** Bytes that a tensor of these dims takes; 0 for ids that kvasir does not read. */
-export function tensorByteLength(type: TensorTypeName | number, dims: readonly (number | bigint)[]): number {
+export function tensorByteLength(
+  type: TensorTypeName | number,
+  dims: readonly (number | bigint)[],
+): number {
   if (typeof type === "number") return 0;
   const { blockSize, blockByteLength } = TENSOR_TYPES[type];
-  return Math.floor(dims.reduce<number>((n, dim) => n * Number(dim), 1) / blockSize) * blockByteLength;
+  return (
+    Math.floor(dims.reduce<number>((n, dim) => n * Number(dim), 1) / blockSize) * blockByteLength
+  );
 }
 
 function metadataEntries(metadata: NonNullable<WriterFile["metadata"]>): [string, WriterValue][] {
-  if (Array.isArray(metadata)) return (metadata as readonly (readonly [string, WriterValue])[]).map(([k, v]) => [k, v]);
+  if (Array.isArray(metadata))
+    return (metadata as readonly (readonly [string, WriterValue])[]).map(([k, v]) => [k, v]);
   return Object.entries(metadata as Readonly<Record<string, WriterValue>>);
 }
 
@@ -118,19 +154,34 @@ function toTyped(value: WriterValue): TypedValue {
     return scalar(!Number.isInteger(value) ? "f32" : value < 0 ? "i32" : "u32", value);
   }
   if (ArrayBuffer.isView(value)) {
-    const names = { Int32Array: "i32", Uint32Array: "u32", Float32Array: "f32", Uint8Array: "u8", Int8Array: "i8" } as const;
+    const names = {
+      Int32Array: "i32",
+      Uint32Array: "u32",
+      Float32Array: "f32",
+      Uint8Array: "u8",
+      Int8Array: "i8",
+    } as const;
     const type = names[value.constructor.name as keyof typeof names];
-    return array(type, Array.from(value, (item) => scalar(type, item)));
+    return array(
+      type,
+      Array.from(value, (item) => scalar(type, item)),
+    );
   }
   if (!Array.isArray(value)) return value as TypedValue;
   const items = value as readonly (string | number | boolean)[];
   const first = items[0];
   const type =
-    typeof first === "string" ? "string"
-    : typeof first === "boolean" ? "bool"
-    : items.every((item) => Number.isInteger(item)) ? "i32"
-    : "f32";
-  return array(type, items.map((item) => scalar(type, item)));
+    typeof first === "string"
+      ? "string"
+      : typeof first === "boolean"
+        ? "bool"
+        : items.every((item) => Number.isInteger(item))
+          ? "i32"
+          : "f32";
+  return array(
+    type,
+    items.map((item) => scalar(type, item)),
+  );
 }
 
 /** A growing little-endian byte string. */
@@ -176,22 +227,45 @@ class Bytes {
 
   number(type: Exclude<ScalarTypeName, "string">, value: number | bigint | boolean): void {
     const at = this.length;
-    const size = { u8: 1, i8: 1, bool: 1, u16: 2, i16: 2, u32: 4, i32: 4, f32: 4, u64: 8, i64: 8, f64: 8 }[type];
+    const size = {
+      u8: 1,
+      i8: 1,
+      bool: 1,
+      u16: 2,
+      i16: 2,
+      u32: 4,
+      i32: 4,
+      f32: 4,
+      u64: 8,
+      i64: 8,
+      f64: 8,
+    }[type];
     this.reserve(at + size);
     this.length = at + size;
     const view = this.view;
     const n = Number(value);
     switch (type) {
-      case "u8": case "bool": return view.setUint8(at, n);
-      case "i8": return view.setInt8(at, n);
-      case "u16": return view.setUint16(at, n, true);
-      case "i16": return view.setInt16(at, n, true);
-      case "u32": return view.setUint32(at, n, true);
-      case "i32": return view.setInt32(at, n, true);
-      case "f32": return view.setFloat32(at, n, true);
-      case "u64": return view.setBigUint64(at, BigInt(value), true);
-      case "i64": return view.setBigInt64(at, BigInt(value), true);
-      case "f64": return view.setFloat64(at, n, true);
+      case "u8":
+      case "bool":
+        return view.setUint8(at, n);
+      case "i8":
+        return view.setInt8(at, n);
+      case "u16":
+        return view.setUint16(at, n, true);
+      case "i16":
+        return view.setInt16(at, n, true);
+      case "u32":
+        return view.setUint32(at, n, true);
+      case "i32":
+        return view.setInt32(at, n, true);
+      case "f32":
+        return view.setFloat32(at, n, true);
+      case "u64":
+        return view.setBigUint64(at, BigInt(value), true);
+      case "i64":
+        return view.setBigInt64(at, BigInt(value), true);
+      case "f64":
+        return view.setFloat64(at, n, true);
     }
   }
 

@@ -12,7 +12,7 @@ export function goldenDir(): string {
   return FOLDERS.find((folder) => existsSync(folder)) ?? join(ROOT, "test", "golden");
 }
 
-/** Absolute path of `rel` in the full set, else in the copied part; undefined where neither has it. */
+/** Absolute path of `rel` in the full set, else in the copied part; undefined without both. */
 export function goldenPath(rel: string): string | undefined {
   return FOLDERS.map((folder) => join(folder, rel)).find((path) => existsSync(path));
 }
@@ -20,7 +20,8 @@ export function goldenPath(rel: string): string | undefined {
 /** As `goldenPath`, for goldens that a test cannot do without. */
 export function requireGolden(rel: string): string {
   const path = goldenPath(rel);
-  if (path === undefined) throw new Error(`Missing golden "${rel}": in none of ${FOLDERS.join(", ")}`);
+  if (path === undefined)
+    throw new Error(`Missing golden "${rel}": in none of ${FOLDERS.join(", ")}`);
   return path;
 }
 

@@ -9,7 +9,9 @@
  */
 export function dequantizeF32(blocks: Uint8Array, out: Float32Array): void {
   // By bytes: the blocks may begin at any byte, and NaN payloads stay.
-  new Uint8Array(out.buffer, out.byteOffset, out.byteLength).set(blocks.subarray(0, out.byteLength));
+  new Uint8Array(out.buffer, out.byteOffset, out.byteLength).set(
+    blocks.subarray(0, out.byteLength),
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 // Blocks of any supported tensor type -> f32, in plain TypeScript: the oracle of the kernels.
 //
-// Every operation is rounded to f32 in the order of ggml's reference, so results are bit-equal to it.
+// Every operation is rounded to f32 in the order of ggml's reference: results are bit-equal to it.
 // A product of two f32 values, or a sum of two, computed in f64 and then stored as f32 is rounded
 // as if computed in f32; `Math.fround` stands where a product goes on into a sum.
 import { TENSOR_TYPES, type TensorTypeName } from "../../gguf/tensor-type.ts";
@@ -55,13 +55,15 @@ export function dequantize(
   const nBlocks = blocks.length / blockByteLength;
   if (!Number.isInteger(nBlocks)) {
     throw new RangeError(
-      `Cannot dequantize ${type}: the bytes must be a multiple of ${blockByteLength}, got ${blocks.length}`,
+      `Cannot dequantize ${type}: ` +
+        `the bytes must be a multiple of ${blockByteLength}, got ${blocks.length}`,
     );
   }
   const target = out ?? new Float32Array(nBlocks * blockSize);
   if (target.length !== nBlocks * blockSize) {
     throw new RangeError(
-      `Cannot dequantize ${type}: ${nBlocks} blocks fill ${nBlocks * blockSize} elements, got ${target.length}`,
+      `Cannot dequantize ${type}: ` +
+        `${nBlocks} blocks fill ${nBlocks * blockSize} elements, got ${target.length}`,
     );
   }
   BY_TYPE[type](blocks, target);

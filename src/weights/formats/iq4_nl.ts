@@ -10,10 +10,10 @@ export const IQ4_LEVELS: readonly number[] = [
 /**
  * IQ4_NL: 32 weights, w = d LEVELS[q].
  *
- * | byte   | field | content                                               |
- * |--------|-------|-------------------------------------------------------|
- * | 0..2   | d     | f16                                                   |
- * | 2..18  | q     | u4[32]: weight i low in byte i, weight i + 16 high    |
+ * | byte  | field | content                                            |
+ * | ----- | ----- | -------------------------------------------------- |
+ * | 0..2  | d     | f16                                                |
+ * | 2..18 | q     | u4[32]: weight i low in byte i, weight i + 16 high |
  */
 export function dequantizeIq4Nl(blocks: Uint8Array, out: Float32Array): void {
   for (let at = 0, to = 0; to < out.length; at += BLOCK_BYTES, to += 32) {

@@ -8,12 +8,12 @@ const QUANTS = 8;
 /**
  * IQ4_XS: 256 weights in 8 groups of 32, w = (d (s - 32)) LEVELS[q].
  *
- * | byte    | field | content                                                              |
- * |---------|-------|----------------------------------------------------------------------|
- * | 0..2    | d     | f16                                                                  |
- * | 2..4    | sh    | u16: bits 4..6 of group g's s in bits 2g                             |
- * | 4..8    | sl    | bits 0..4 of s: group g in byte g / 2, low when g is even            |
- * | 8..136  | q     | u4[256]: group g's weight i low in byte 16 g + i, i + 16 high        |
+ * | byte   | field | content                                                       |
+ * | ------ | ----- | ------------------------------------------------------------- |
+ * | 0..2   | d     | f16                                                           |
+ * | 2..4   | sh    | u16: bits 4..6 of group g's s in bits 2g                      |
+ * | 4..8   | sl    | bits 0..4 of s: group g in byte g / 2, low when g is even     |
+ * | 8..136 | q     | u4[256]: group g's weight i low in byte 16 g + i, i + 16 high |
  */
 export function dequantizeIq4Xs(blocks: Uint8Array, out: Float32Array): void {
   for (let at = 0, to = 0; to < out.length; at += BLOCK_BYTES, to += 256) {

@@ -7,12 +7,12 @@ const D = 80;
 /**
  * Q2_K: 256 weights in 16 groups of 16, w = (d s) q - (dmin m).
  *
- * | byte    | field | content                                                           |
- * |---------|-------|-------------------------------------------------------------------|
- * | 0..16   | s, m  | u8[16]: group g's scale in bits 0..4, its minimum in bits 4..8    |
- * | 16..80  | q     | u2[256]: weight 128 h + 32 k + i in bits 2k of byte 32 h + i      |
- * | 80..82  | d     | f16                                                               |
- * | 82..84  | dmin  | f16                                                               |
+ * | byte   | field | content                                                        |
+ * | ------ | ----- | -------------------------------------------------------------- |
+ * | 0..16  | s, m  | u8[16]: group g's scale in bits 0..4, its minimum in bits 4..8 |
+ * | 16..80 | q     | u2[256]: weight 128 h + 32 k + i in bits 2k of byte 32 h + i   |
+ * | 80..82 | d     | f16                                                            |
+ * | 82..84 | dmin  | f16                                                            |
  */
 export function dequantizeQ2_K(blocks: Uint8Array, out: Float32Array): void {
   for (let at = 0, to = 0; to < out.length; at += BLOCK_BYTES, to += 256) {

@@ -8,13 +8,13 @@ const D = 108;
 /**
  * Q3_K: 256 weights in 16 groups of 16, w = (d (s - 32)) (q - 4).
  *
- * | byte     | field | content                                                              |
- * |----------|-------|----------------------------------------------------------------------|
- * | 0..32    | qh    | bit 4h + k of byte i is bit 2 of q of weight 128 h + 32 k + i        |
+ * | byte     | field | content                                                                 |
+ * | -------- | ----- | ----------------------------------------------------------------------- |
+ * | 0..32    | qh    | bit 4h + k of byte i is bit 2 of q of weight 128 h + 32 k + i           |
  * | 32..96   | ql    | u2[256], bits 0..2: weight 128 h + 32 k + i in bits 2k of byte 32 h + i |
- * | 96..104  | sl    | bits 0..4 of s: group g low in byte g, group g + 8 high              |
- * | 104..108 | sh    | bits 4..6 of s: group g in bits 2 (g / 4) of byte g % 4              |
- * | 108..110 | d     | f16                                                                  |
+ * | 96..104  | sl    | bits 0..4 of s: group g low in byte g, group g + 8 high                 |
+ * | 104..108 | sh    | bits 4..6 of s: group g in bits 2 (g / 4) of byte g % 4                 |
+ * | 108..110 | d     | f16                                                                     |
  */
 export function dequantizeQ3_K(blocks: Uint8Array, out: Float32Array): void {
   for (let at = 0, to = 0; to < out.length; at += BLOCK_BYTES, to += 256) {

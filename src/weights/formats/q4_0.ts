@@ -5,10 +5,10 @@ const BLOCK_BYTES = 18;
 /**
  * Q4_0: 32 weights, w = d (q - 8).
  *
- * | byte   | field | content                                               |
- * |--------|-------|-------------------------------------------------------|
- * | 0..2   | d     | f16                                                   |
- * | 2..18  | q     | u4[32]: weight i low in byte i, weight i + 16 high    |
+ * | byte  | field | content                                            |
+ * | ----- | ----- | -------------------------------------------------- |
+ * | 0..2  | d     | f16                                                |
+ * | 2..18 | q     | u4[32]: weight i low in byte i, weight i + 16 high |
  */
 export function dequantizeQ4_0(blocks: Uint8Array, out: Float32Array): void {
   for (let at = 0, to = 0; to < out.length; at += BLOCK_BYTES, to += 32) {

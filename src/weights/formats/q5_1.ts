@@ -6,12 +6,12 @@ const BLOCK_BYTES = 24;
 /**
  * Q5_1: 32 weights, w = d q + m.
  *
- * | byte   | field | content                                                      |
- * |--------|-------|--------------------------------------------------------------|
- * | 0..2   | d     | f16                                                          |
- * | 2..4   | m     | f16                                                          |
- * | 4..8   | qh    | u32: bit i is bit 4 of q of weight i                         |
- * | 8..24  | ql    | u4[32], bits 0..4: weight i low in byte i, i + 16 high       |
+ * | byte  | field | content                                                |
+ * | ----- | ----- | ------------------------------------------------------ |
+ * | 0..2  | d     | f16                                                    |
+ * | 2..4  | m     | f16                                                    |
+ * | 4..8  | qh    | u32: bit i is bit 4 of q of weight i                   |
+ * | 8..24 | ql    | u4[32], bits 0..4: weight i low in byte i, i + 16 high |
  */
 export function dequantizeQ5_1(blocks: Uint8Array, out: Float32Array): void {
   for (let at = 0, to = 0; to < out.length; at += BLOCK_BYTES, to += 32) {

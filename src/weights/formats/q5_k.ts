@@ -9,13 +9,13 @@ const QUANTS = 48;
 /**
  * Q5_K: 256 weights in 8 groups of 32, w = (d s) q - (dmin m).
  *
- * | byte    | field | content                                                                |
- * |---------|-------|------------------------------------------------------------------------|
- * | 0..2    | d     | f16                                                                    |
- * | 2..4    | dmin  | f16                                                                    |
- * | 4..16   | s, m  | u6[8] each, packed as in k-scales.ts                                   |
- * | 16..48  | qh    | bit g of byte i is bit 4 of q of weight i of group g                   |
- * | 48..176 | ql    | u4[256], bits 0..4: weight 64 p + i low in byte 32 p + i, 64 p + 32 + i high |
+ * | byte    | field | content                                                               |
+ * | ------- | ----- | --------------------------------------------------------------------- |
+ * | 0..2    | d     | f16                                                                   |
+ * | 2..4    | dmin  | f16                                                                   |
+ * | 4..16   | s, m  | u6[8] each, packed as in k-scales.ts                                  |
+ * | 16..48  | qh    | bit g of byte i is bit 4 of q of weight i of group g                  |
+ * | 48..176 | ql    | bits 0..4 of q: weight 64p + i low in byte 32p + i, 64p + 32 + i high |
  */
 export function dequantizeQ5_K(blocks: Uint8Array, out: Float32Array): void {
   for (let at = 0, to = 0; to < out.length; at += BLOCK_BYTES, to += 256) {

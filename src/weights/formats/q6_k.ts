@@ -8,12 +8,12 @@ const D = 208;
 /**
  * Q6_K: 256 weights in 16 groups of 16, w = (d s) (q - 32).
  *
- * | byte     | field | content                                                                   |
- * |----------|-------|---------------------------------------------------------------------------|
- * | 0..128   | ql    | bits 0..4: weight 128 h + i low in byte 64 h + i, 128 h + 64 + i high (i < 64) |
- * | 128..192 | qh    | bits 4..6: weight 128 h + 32 k + i in bits 2k of byte 32 h + i            |
- * | 192..208 | s     | i8[16]                                                                    |
- * | 208..210 | d     | f16                                                                       |
+ * | byte     | field | content                                                            |
+ * | -------- | ----- | ------------------------------------------------------------------ |
+ * | 0..128   | ql    | bits 0..4: weight 128h + i low in byte 64h + i, 128h + 64 + i high |
+ * | 128..192 | qh    | bits 4..6: weight 128h + 32k + i in bits 2k of byte 32h + i        |
+ * | 192..208 | s     | i8[16]                                                             |
+ * | 208..210 | d     | f16                                                                |
  */
 export function dequantizeQ6_K(blocks: Uint8Array, out: Float32Array): void {
   for (let at = 0, to = 0; to < out.length; at += BLOCK_BYTES, to += 256) {

@@ -5,10 +5,10 @@ const BLOCK_BYTES = 34;
 /**
  * Q8_0: 32 weights, w = d q.
  *
- * | byte   | field | content |
- * |--------|-------|---------|
- * | 0..2   | d     | f16     |
- * | 2..34  | q     | i8[32]  |
+ * | byte  | field | content |
+ * | ----- | ----- | ------- |
+ * | 0..2  | d     | f16     |
+ * | 2..34 | q     | i8[32]  |
  */
 export function dequantizeQ8_0(blocks: Uint8Array, out: Float32Array): void {
   for (let at = 0, to = 0; to < out.length; at += BLOCK_BYTES, to += 32) {

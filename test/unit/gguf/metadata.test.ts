@@ -40,7 +40,13 @@ describe("metadata getters", () => {
 
   it("give undefined for absent keys", () => {
     for (const get of [
-      getString, getNumber, getInteger, getBoolean, getStringArray, getBooleanArray, getNumberArray,
+      getString,
+      getNumber,
+      getInteger,
+      getBoolean,
+      getStringArray,
+      getBooleanArray,
+      getNumberArray,
     ]) {
       expect(get(gguf, "absent")).toBeUndefined();
     }
@@ -52,12 +58,27 @@ describe("metadata getters", () => {
     [() => getNumber(gguf, "big"), 'key "big" must be a number, got bigint'],
     [() => getNumber(gguf, "nan"), 'key "nan" must be finite, got NaN'],
     [() => getInteger(gguf, "number"), 'key "number" must be an integer from 0 to'],
-    [() => getInteger(gguf, "number", 5, 9), 'key "number" must be an integer from 5 to 9, got 2.5'],
+    [
+      () => getInteger(gguf, "number", 5, 9),
+      'key "number" must be an integer from 5 to 9, got 2.5',
+    ],
     [() => getBoolean(gguf, "texts"), 'key "texts" must be a boolean, got array of 2 strings'],
-    [() => getStringArray(gguf, "floats"), 'key "floats" must be an array of strings, got array of 2 numbers'],
-    [() => getBooleanArray(gguf, "texts"), 'key "texts" must be an array of booleans, got array of 2 strings'],
-    [() => getNumberArray(gguf, "flags"), 'key "flags" must be an array of numbers, got array of 1 booleans'],
-    [() => getNumberArray(gguf, "longs"), 'key "longs" must be an array of numbers, got array of 1 64-bit integers'],
+    [
+      () => getStringArray(gguf, "floats"),
+      'key "floats" must be an array of strings, got array of 2 numbers',
+    ],
+    [
+      () => getBooleanArray(gguf, "texts"),
+      'key "texts" must be an array of booleans, got array of 2 strings',
+    ],
+    [
+      () => getNumberArray(gguf, "flags"),
+      'key "flags" must be an array of numbers, got array of 1 booleans',
+    ],
+    [
+      () => getNumberArray(gguf, "longs"),
+      'key "longs" must be an array of numbers, got array of 1 64-bit integers',
+    ],
     [() => required(undefined, gguf, "absent"), 'key "absent" is missing'],
   ])("refuse what has another type, case %#", (get, message) => {
     expect(get).toThrow(expect.objectContaining({ code: "bad-gguf" }));

@@ -3,7 +3,12 @@ import { KvasirError } from "../../../src/errors.ts";
 import type { ByteSource } from "../../../src/gguf/byte-source.ts";
 import { parseSharded, shardNames } from "../../../src/gguf/shards.ts";
 import { BufferSource } from "../../../src/gguf/sources.ts";
-import { scalar, type WriterTensor, type WriterValue, writeGguf } from "../../support/gguf-writer.ts";
+import {
+  scalar,
+  type WriterTensor,
+  type WriterValue,
+  writeGguf,
+} from "../../support/gguf-writer.ts";
 
 const tensor = (name: string, value: number): WriterTensor => ({
   name,
@@ -12,7 +17,11 @@ const tensor = (name: string, value: number): WriterTensor => ({
   data: new Uint8Array(new Float32Array([value]).buffer),
 });
 
-function shard(no: number, tensors: readonly WriterTensor[], more: Record<string, WriterValue> = {}) {
+function shard(
+  no: number,
+  tensors: readonly WriterTensor[],
+  more: Record<string, WriterValue> = {},
+) {
   const metadata = {
     "split.no": scalar("u16", no),
     "split.count": scalar("u16", 3),
@@ -78,7 +87,11 @@ describe("parseSharded", () => {
       "-00003-of-00003.gguf".slice(1),
     ]);
     expect(file.metadata.get("general.name")).toBe("first");
-    for (const [name, value] of [["a", 1], ["b", 2], ["c", 3]] as const) {
+    for (const [name, value] of [
+      ["a", 1],
+      ["b", 2],
+      ["c", 3],
+    ] as const) {
       const info = file.tensors.get(name);
       const bytes = await info?.source.read(info.byteOffset, info.byteLength);
       expect(new DataView(bytes?.buffer as ArrayBuffer).getFloat32(0, true)).toBe(value);
@@ -88,7 +101,10 @@ describe("parseSharded", () => {
 
   it("opens nothing for a whole file", async () => {
     const { open } = openAll([]);
-    const file = await parseSharded(new BufferSource(writeGguf({ tensors: [tensor("a", 1)] })), open);
+    const file = await parseSharded(
+      new BufferSource(writeGguf({ tensors: [tensor("a", 1)] })),
+      open,
+    );
     expect(file.tensors.size).toBe(1);
     expect(open).not.toHaveBeenCalled();
   });
@@ -100,10 +116,19 @@ describe("parseSharded", () => {
       "not-found",
       'shard 3 of 3, "/models/m-00003-of-00003.gguf", cannot be opened',
     ],
-    ["two are swapped", [good()[0], good()[2], good()[1]] as Uint8Array[], "bad-gguf", 'key "split.no" of shard 2 must be 1, got 2'],
+    [
+      "two are swapped",
+      [good()[0], good()[2], good()[1]] as Uint8Array[],
+      "bad-gguf",
+      'key "split.no" of shard 2 must be 1, got 2',
+    ],
     [
       "one is of another split",
-      [good()[0], shard(1, [tensor("b", 2)], { "split.count": scalar("u16", 4) }), good()[2]] as Uint8Array[],
+      [
+        good()[0],
+        shard(1, [tensor("b", 2)], { "split.count": scalar("u16", 4) }),
+        good()[2],
+      ] as Uint8Array[],
       "bad-gguf",
       'key "split.count" must be 3 as in the first shard, got 4',
     ],
@@ -125,7 +150,12 @@ describe("parseSharded", () => {
       "bad-gguf",
       'key "split.tensors.count" is 3, the shards hold 2',
     ],
-    ["one is cut", [good()[0], good()[1]?.subarray(0, 90), good()[2]] as Uint8Array[], "bad-gguf", "Cannot parse GGUF"],
+    [
+      "one is cut",
+      [good()[0], good()[1]?.subarray(0, 90), good()[2]] as Uint8Array[],
+      "bad-gguf",
+      "Cannot parse GGUF",
+    ],
   ])("refuses when %s, and closes what it opened", async (_, shards, code, message) => {
     const { first, open, closed } = openAll(shards);
     await expect(parseSharded(first, open)).rejects.toMatchObject({

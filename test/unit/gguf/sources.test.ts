@@ -7,7 +7,10 @@ const bytes = Uint8Array.from({ length: 100 }, (_, i) => i);
 const sources: readonly (readonly [string, () => ByteSource])[] = [
   ["BufferSource", () => new BufferSource(bytes, "b")],
   ["BufferSource of an ArrayBuffer", () => new BufferSource(bytes.slice().buffer, "b")],
-  ["BufferSource of a window", () => new BufferSource(new Uint8Array([9, 9, ...bytes, 9]).subarray(2, 102), "b")],
+  [
+    "BufferSource of a window",
+    () => new BufferSource(new Uint8Array([9, 9, ...bytes, 9]).subarray(2, 102), "b"),
+  ],
   ["BlobSource", () => new BlobSource(new Blob([bytes]), "b")],
   [
     "ConcatSource",
@@ -26,7 +29,16 @@ describe.each(sources)("%s", (_, create) => {
 
   it("reads every range", async () => {
     const source = create();
-    for (const [begin, end] of [[0, 100], [0, 0], [100, 100], [0, 1], [1, 40], [39, 41], [30, 100], [99, 100]] as const) {
+    for (const [begin, end] of [
+      [0, 100],
+      [0, 0],
+      [100, 100],
+      [0, 1],
+      [1, 40],
+      [39, 41],
+      [30, 100],
+      [99, 100],
+    ] as const) {
       expect(await source.read(begin, end - begin)).toEqual(bytes.slice(begin, end));
     }
   });
@@ -37,7 +49,12 @@ describe.each(sources)("%s", (_, create) => {
     expect(await source.read(0, 10)).toEqual(bytes.slice(0, 10));
   });
 
-  it.each([[90, 11], [101, 0], [-1, 2], [0, -1]])("refuses %i + %i", async (begin, length) => {
+  it.each([
+    [90, 11],
+    [101, 0],
+    [-1, 2],
+    [0, -1],
+  ])("refuses %i + %i", async (begin, length) => {
     await expect(create().read(begin, length)).rejects.toMatchObject({
       code: "bad-gguf",
       message: `Cannot parse GGUF "b": bytes ${begin} to ${begin + length} are wanted, the file has 100 bytes`,
@@ -68,6 +85,9 @@ describe("BlobSource", () => {
     const cause = new Error("changed on disk");
     const blob = new Blob([bytes]);
     blob.slice = () => ({ arrayBuffer: () => Promise.reject(cause) }) as unknown as Blob;
-    await expect(new BlobSource(blob).read(0, 1)).rejects.toMatchObject({ code: "not-found", cause });
+    await expect(new BlobSource(blob).read(0, 1)).rejects.toMatchObject({
+      code: "not-found",
+      cause,
+    });
   });
 });

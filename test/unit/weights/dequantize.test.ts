@@ -65,8 +65,7 @@ describe("f16ToF32", () => {
       const exponent = bits >> 10;
       const fraction = bits & 1023;
       if (exponent === 31) continue;
-      const value =
-        exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25);
+      const value = exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25);
       if (f16ToF32(bits) !== value || f16ToF32(bits | 0x8000) !== -value) {
         expect.fail(`half 0x${bits.toString(16)} gives ${f16ToF32(bits)}, wanted ${value}`);
       }
