@@ -5,7 +5,14 @@ import { defineConfig } from "vitest/config";
 const asked = (process.env["KVASIR_SUITES"] ?? "").split(",");
 const optional = ["browser", "runtime", "package"].filter((name) => !asked.includes(name));
 
+const wgsl = {
+  name: "wgsl",
+  transform: (code: string, id: string) =>
+    id.endsWith(".wgsl") ? { code: `export default ${JSON.stringify(code)};`, map: null } : null,
+};
+
 export default defineConfig({
+  plugins: [wgsl],
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["**/node_modules/**", ...optional.map((name) => `test/${name}/**`)],

@@ -2,11 +2,22 @@
 //
 //   node scripts/build-kernels.mjs           build what is stale
 //   node scripts/build-kernels.mjs --force   build in any case
+//   node scripts/build-kernels.mjs --own     build unless this checkout compiled them itself
 //   node scripts/build-kernels.mjs --check   only say whether dist/kernels is up to date (status 1: stale)
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { copyFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { builds, builtHash, crate, files, output, sourcesHash } from "./lib/kernels.mjs";
+import {
+  builds,
+  builtHash,
+  crate,
+  files,
+  isOwnBuild,
+  output,
+  ownBuild,
+  ownBuildRecord,
+  sourcesHash,
+} from "./lib/kernels.mjs";
 import { capture, root, run, say } from "./lib/run.mjs";
 import {
   ensureWasmBindgen,
@@ -17,7 +28,7 @@ import {
 } from "./lib/rust.mjs";
 
 const options = new Set(process.argv.slice(2));
-const isFresh = builtHash() === sourcesHash();
+const isFresh = builtHash() === sourcesHash() && (!options.has("--own") || isOwnBuild());
 
 if (options.has("--check")) {
   say(isFresh ? "dist/kernels is up to date" : "dist/kernels is stale: npm run kernels");
@@ -46,6 +57,7 @@ async function buildAll() {
     if (!known.has(name)) rmSync(join(output, name), { recursive: true });
   }
   await writeFile(join(output, "hash.json"), `${JSON.stringify({ sources: hash }, null, 2)}\n`);
+  await writeFile(ownBuild, ownBuildRecord(hash));
 }
 
 /** wasm-pack writes into a folder of its own; only the wanted files reach dist. */

@@ -33,6 +33,23 @@ export function sourcesHash() {
   return hash.update(JSON.stringify(builds)).digest("hex");
 }
 
+/** Notes what this checkout compiled itself; dist/kernels may have come with the repository. */
+export const ownBuild = join(crate, "target", "kvasir-built.json");
+
+/** Whether dist/kernels is what this checkout compiled, from these sources. */
+export function isOwnBuild() {
+  if (builtHash() === null || !existsSync(ownBuild)) return false;
+  return readFileSync(ownBuild, "utf8") === ownBuildRecord(sourcesHash());
+}
+
+export function ownBuildRecord(sources) {
+  const hashes = builds.map(({ name }) => {
+    const wasm = readFileSync(join(output, name, "kvasir_kernels_bg.wasm"));
+    return createHash("sha256").update(wasm).digest("hex");
+  });
+  return JSON.stringify({ sources, hashes });
+}
+
 /** The hash that dist/kernels was built from, or null where it is missing or incomplete. */
 export function builtHash() {
   const complete = builds.every(({ name }) =>

@@ -5,7 +5,8 @@ import { mkdir, open, rename, rm, stat, type FileHandle } from "node:fs/promises
 import { dirname } from "node:path";
 import type { DownloadProgress } from "./runtime.ts";
 import { KvasirError, throwIfAborted } from "../errors.ts";
-import { FinalError, HttpStream, type HttpOptions } from "./http-stream.ts";
+import { FinalError } from "./http-answer.ts";
+import { HttpStream, type HttpOptions } from "./http-stream.ts";
 import { compareSha256 } from "./open-source.ts";
 
 export interface DownloadOptions extends HttpOptions {

@@ -1,6 +1,7 @@
 // The bytes of a URL as one stream that outlives its connections: after a cut it goes on by a Range
 // request from the byte where it broke. Knows nothing of files or models.
 import { KvasirError, throwIfAborted } from "../errors.ts";
+import { FinalError, readAnswer } from "./http-answer.ts";
 
 export interface HttpOptions {
   /** Tests and platforms with a fetch of their own. Default: the global one. */
@@ -21,15 +22,6 @@ interface Connection {
   pending: Uint8Array | null;
 }
 
-/** An answer that repeating cannot mend; the `cause` of the `network` error that is thrown for it. */
-export class FinalError extends Error {
-  readonly status: number;
-  constructor(message: string, status: number) {
-    super(message);
-    this.status = status;
-  }
-}
-
 const MAX_BACKOFF_MS = 16_000;
 
 export class HttpStream {
@@ -41,7 +33,7 @@ export class HttpStream {
   /** False when the server answers Range requests with the whole file. */
   acceptsRanges = true;
   readonly #options: HttpOptions;
-  #etag: string | null = null;
+  #etag: string | undefined = undefined;
   #connection: Connection | null = null;
   #failures = 0;
 
@@ -142,32 +134,11 @@ export class HttpStream {
     return connection;
   }
 
-  /** Takes size and kind from the answer. @returns The offset of its first byte. */
+  /** Compares an answer with those before. @returns The offset of its first byte. */
   #accept(response: Response): number {
-    const { status, headers } = response;
-    if (status === 404 || status === 410) {
-      throw new KvasirError(
-        "not-found",
-        `Cannot read "${this.url}": the server answered ${status}`,
-      );
-    }
-    if (status === 416 && headers.get("content-range") === `bytes */${this.position}`) {
-      this.size ??= this.position; // nothing is left to send
-      return this.position;
-    }
-    if (status !== 200 && status !== 206) {
-      const message = `the server answered ${status}`;
-      const mayPass = status >= 500 || status === 408 || status === 425 || status === 429;
-      throw mayPass ? new Error(message) : new FinalError(message, status);
-    }
-    const isRange = status === 206;
-    const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get("content-range") ?? "");
-    // Content-Range may be hidden by CORS; with `bytes=N-` the length tells as much.
-    const start = isRange ? Number(range?.[1] ?? this.position) : 0;
-    const size = range === null ? lengthOf(headers, start) : Number(range[2]);
-    const etag = headers.get("etag");
-    const isOther = this.#etag !== null && etag !== null && etag !== this.#etag;
-    if (isOther || (this.size !== undefined && size !== undefined && size !== this.size)) {
+    const { start, size, etag, isRange } = readAnswer(response, this.url, this.position);
+    const { status } = response;
+    if (differ(this.#etag, etag) || differ(this.size, size)) {
       throw new FinalError("the file changed on the server", status);
     }
     if (start > this.position) throw new FinalError(`the server began at byte ${start}`, status);
@@ -224,11 +195,9 @@ export class HttpStream {
   }
 }
 
-/** Bytes of the whole file, by an answer that starts at `start`. */
-function lengthOf(headers: Headers, start: number): number | undefined {
-  const length = headers.get("content-length");
-  const isPlain = (headers.get("content-encoding") ?? "identity") === "identity";
-  return length === null || !isPlain ? undefined : start + Number(length);
+/** Whether two values are known and not the same. */
+function differ<T>(a: T | undefined, b: T | undefined): boolean {
+  return a !== undefined && b !== undefined && a !== b;
 }
 
 function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -50,7 +50,7 @@ for (const runtime of [nodeRuntime, denoRuntime, workerd]) {
   describe(`openByteSource of ${runtime.name}`, () => {
     it("opens bytes, an ArrayBuffer, a Blob and a byte source", async () => {
       await expectWhole(runtime, bytes);
-      await expectWhole(runtime, bytes.slice().buffer as ArrayBuffer);
+      await expectWhole(runtime, bytes.slice().buffer);
       await expectWhole(runtime, new Blob([bytes as Uint8Array<ArrayBuffer>]));
       await expectWhole(runtime, await nodeRuntime.openByteSource(path));
     });

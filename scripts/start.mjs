@@ -1,0 +1,26 @@
+// `npm start`: from a fresh checkout to an answer. Sets up what is missing, then runs the command below.
+import { join } from "node:path";
+import { ensureBuilt } from "./build.mjs";
+import { ensureModel } from "./ensure-model.mjs";
+import { run, say } from "./lib/run.mjs";
+import { checkNode, ensureDependencies } from "./lib/setup.mjs";
+
+const command = (model) => [
+  "run",
+  ...["--model", model],
+  ...["--file", "docs/texts/lighthouse.txt"],
+  ...["--prompt", "In two sentences: what is this text about?"],
+  ...["--method", "snapkv", "--keep", "0.2"],
+];
+
+try {
+  checkNode();
+  await ensureDependencies();
+  await ensureBuilt();
+  const args = command(await ensureModel("smollm2"));
+  say(`kvasir ${args.map((arg) => (/\s/.test(arg) ? JSON.stringify(arg) : arg)).join(" ")}\n`);
+  await run(process.execPath, [join("dist", "cli.js"), ...args, ...process.argv.slice(2)]);
+} catch (error) {
+  say(error.message);
+  process.exitCode = 1;
+}
