@@ -22,7 +22,7 @@ export function engineContract(
   tolerances: Tolerances = F32_TOLERANCES,
 ): void {
   describe(`${name}: engine contract`, () => {
-    const engines = useEngines(create);
+    const engines = useEngines(create, tolerances);
     it("activations: as asked", () => {
       expect(engines().engine.activations).toBe(tolerances.activations);
     });
@@ -35,7 +35,8 @@ export function engineContract(
 
 /** The part that compares an engine with nothing but itself and plain facts. */
 export function engineInvariants(name: string, create: () => Promise<Engine>): void {
-  describe(`${name}: engine invariants`, () => registerInvariants(useEngines(create)));
+  describe(`${name}: engine invariants`, () =>
+    registerInvariants(useEngines(create, F32_TOLERANCES)));
 }
 
 function registerInvariants(engines: () => Engines): void {
@@ -44,11 +45,11 @@ function registerInvariants(engines: () => Engines): void {
   denseMaskContract(() => engines().engine);
 }
 
-function useEngines(create: () => Promise<Engine>): () => Engines {
+function useEngines(create: () => Promise<Engine>, { f32Types }: Tolerances): () => Engines {
   let engines: Engines | null = null;
   beforeAll(async () => {
     const engine = await create();
-    const oracle = createReferenceEngine({ activations: engine.activations });
+    const oracle = createReferenceEngine({ activations: engine.activations, f32Types });
     engines = { engine, oracle, exact: createReferenceEngine() };
   });
   afterAll(() => {

@@ -24,34 +24,31 @@ const EPS = 1e-5;
 
 engineInvariants("reference", async () => createReferenceEngine());
 
+const [nTokens, nRows, nCols] = [5, 11, 96];
+
+function inputs(name: string): Record<"x" | "norm" | "a" | "b" | "bias" | "sum", Float32Array> {
+  const rng = new Rng(seedOf(name));
+  return {
+    x: rng.normals(nTokens * nCols, 3),
+    norm: rng.uniforms(nCols, 0.5, 1.5),
+    a: rng.normals(nRows * nCols),
+    b: rng.normals(nRows * nCols),
+    bias: rng.normals(nRows),
+    sum: rng.normals(nTokens * nRows),
+  };
+}
+
+function weight(rig: Rig, values: Float32Array): ReturnType<Rig["weight"]> {
+  return rig.weight("F32", nRows, nCols, new Uint8Array(values.buffer));
+}
+
+function perToken(x: Float32Array, visit: (token: Float32Array, i: number) => number[]): number[] {
+  return Array.from({ length: nTokens }, (_, i) =>
+    visit(x.subarray(i * nCols, (i + 1) * nCols), i),
+  ).flat();
+}
+
 describe("reference against naive: projections (NMSE <= 1e-12)", () => {
-  const [nTokens, nRows, nCols] = [5, 11, 96];
-
-  function inputs(name: string): Record<"x" | "norm" | "a" | "b" | "bias" | "sum", Float32Array> {
-    const rng = new Rng(seedOf(name));
-    return {
-      x: rng.normals(nTokens * nCols, 3),
-      norm: rng.uniforms(nCols, 0.5, 1.5),
-      a: rng.normals(nRows * nCols),
-      b: rng.normals(nRows * nCols),
-      bias: rng.normals(nRows),
-      sum: rng.normals(nTokens * nRows),
-    };
-  }
-
-  function weight(rig: Rig, values: Float32Array): ReturnType<Rig["weight"]> {
-    return rig.weight("F32", nRows, nCols, new Uint8Array(values.buffer));
-  }
-
-  function perToken(
-    x: Float32Array,
-    visit: (token: Float32Array, i: number) => number[],
-  ): number[] {
-    return Array.from({ length: nTokens }, (_, i) =>
-      visit(x.subarray(i * nCols, (i + 1) * nCols), i),
-    ).flat();
-  }
-
   it("normProject: two projections, a bias on the second", async () => {
     const { x, norm, a, b, bias } = inputs("naive normProject");
     const actual = await onEngine(engine, async (rig) => {
@@ -89,7 +86,9 @@ describe("reference against naive: projections (NMSE <= 1e-12)", () => {
       expect(nmse(actual, expected)).toBeLessThanOrEqual(1e-12);
     });
   }
+});
 
+describe("reference against naive: activations (NMSE <= 1e-12)", () => {
   const activations = {
     silu: (x: number) => x * 0.5 * (1 + Math.tanh(x / 2)),
     // tanh z = (e^2z - 1) / (e^2z + 1), so that 0.5 (1 + tanh z) = 1 / (1 + e^-2z).
@@ -225,10 +224,12 @@ describe("reference: limits", () => {
   it("alloc past maxBytes: out-of-memory with both numbers", () => {
     const small = createReferenceEngine({ maxBytes: 100 });
     small.alloc(60, "first");
-    const error = expect(() => small.alloc(64, "second"));
-    error.toThrow(expect.objectContaining({ code: "out-of-memory" }));
+    const isCode = expect.objectContaining({ code: "out-of-memory" });
+    expect(() => small.alloc(64, "second")).toThrow(isCode);
+    expect(() => small.createWeight("w", "F32", 8, 32)).toThrow(isCode);
     expect(() => small.alloc(64, "second")).toThrow(/40 bytes are available, got 64 bytes/);
-    expect(small.memory()).toEqual({ bytes: 60, weightBytes: 0, peakBytes: 60, reservedBytes: 0 });
+    const memory = { bytes: 60, weightBytes: 0, peakBytes: 60, reservedBytes: 0, limitBytes: 100 };
+    expect(small.memory()).toEqual(memory);
   });
 
   it("memory: exact bytes of buffers and GGUF blocks", () => {

@@ -21,6 +21,10 @@ export interface Tolerances {
   readonly project: number;
   /** The same ops against a reference that does not round activations. */
   readonly projectExact: number;
+  /** Types that a q8 engine multiplies in f32 all the same. */
+  readonly f32Types: readonly TensorTypeName[];
+  /** Types whose combined scales (block times sub-block) the engine narrows to f16, and the bound. */
+  readonly narrowed: { readonly types: readonly TensorTypeName[]; readonly nmse: number };
   readonly norm: number;
   readonly rope: number;
   /** Rotated keys after rounding to f16: a last bit of f32 may decide a last bit of f16. */
@@ -33,6 +37,8 @@ export const F32_TOLERANCES: Tolerances = {
   activations: "f32",
   project: 1e-11,
   projectExact: 1e-11,
+  f32Types: [],
+  narrowed: { types: [], nmse: 1e-11 },
   norm: 1e-12,
   rope: 1e-12,
   ropeHalf: 1e-8,
@@ -40,13 +46,27 @@ export const F32_TOLERANCES: Tolerances = {
   window: 1e-11,
 };
 
-/** int8 per block of 32 alone costs about 3e-5 on normal inputs. */
+/**
+ * int8 per block of 32 alone costs about 3e-5 on normal inputs, f16 scales up to 2e-7 on blocks
+ * whose scales are subnormal halves.
+ */
 export const Q8_TOLERANCES: Tolerances = {
   ...F32_TOLERANCES,
   activations: "q8",
   project: 1e-9,
   projectExact: 1e-4,
+  f32Types: ["F32", "F16", "BF16", "Q2_K", "Q3_K", "IQ4_XS"],
+  narrowed: { types: ["Q4_K", "Q5_K", "Q6_K"], nmse: 1e-6 },
 };
+
+/** The bound for an op on weights of these types: `plain`, or the wider one of narrowed scales. */
+export function boundOf(
+  { narrowed }: Tolerances,
+  plain: number,
+  types: readonly TensorTypeName[],
+): number {
+  return types.some((type) => narrowed.types.includes(type)) ? narrowed.nmse : plain;
+}
 
 /** The engine under test, the oracle that rounds as it does, and the one that never rounds. */
 export interface Engines {
@@ -203,14 +223,14 @@ const N_CELLS_FOR_LOOSE = 200;
 /** `expectSame` for an op that multiplies by weights: tight as the engine rounds, loose as nobody does. */
 export async function expectProjection(
   { engine, oracle, exact }: Engines,
-  tolerances: Tolerances,
+  bounds: { readonly tight: number; readonly loose: number },
   seed: number,
   run: (rig: Rig) => Promise<Float32Array>,
 ): Promise<void> {
   const actual = await onEngine(engine, run);
-  expectNmse(actual, await onEngine(oracle, run), tolerances.project, seed);
+  expectNmse(actual, await onEngine(oracle, run), bounds.tight, seed);
   if (engine.activations === "f32" || actual.length < N_CELLS_FOR_LOOSE) return;
-  expectNmse(actual, await onEngine(exact, run), tolerances.projectExact, seed);
+  expectNmse(actual, await onEngine(exact, run), bounds.loose, seed);
 }
 
 /** Bit for bit; Vitest's own deep equality takes seconds on large arrays. */

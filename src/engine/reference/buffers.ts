@@ -77,8 +77,21 @@ export function own(buffer: EngineBuffer): ReferenceBuffer {
 
 /** New memory, filled with ones: f32, f16 and u32 reads of what nobody wrote stand out (NaN). */
 export function newBuffer(byteLength: number, label: string): ReferenceBuffer {
-  const bytes = new Uint8Array(byteLength).fill(0xff);
+  const bytes = newBytes(byteLength, label);
   return new ReferenceBuffer(label, { bytes, isFreed: false }, 0, byteLength);
+}
+
+/** Bytes of 0xff. */
+export function newBytes(byteLength: number, label: string): Uint8Array {
+  try {
+    return new Uint8Array(byteLength).fill(0xff);
+  } catch (cause) {
+    throw new KvasirError(
+      "out-of-memory",
+      `Cannot allocate "${label}": more than the platform gives, got ${byteLength} bytes`,
+      { cause },
+    );
+  }
 }
 
 /** Counts bytes; `maxBytes` stands in for a platform's limit. */
@@ -92,7 +105,8 @@ export class Ledger {
     this.#maxBytes = maxBytes;
   }
 
-  take(byteLength: number, label: string, isWeight: boolean): void {
+  /** Throws where `byteLength` more bytes make no sense or do not fit. */
+  check(byteLength: number, label: string): void {
     if (!Number.isSafeInteger(byteLength) || byteLength < 0) {
       throw new RangeError(`Cannot allocate "${label}": bad number of bytes, got ${byteLength}`);
     }
@@ -103,6 +117,9 @@ export class Ledger {
         `Cannot allocate "${label}": ${available} bytes are available, got ${byteLength} bytes`,
       );
     }
+  }
+
+  take(byteLength: number, isWeight: boolean): void {
     this.#bytes += byteLength;
     if (isWeight) this.#weightBytes += byteLength;
     this.#peakBytes = Math.max(this.#peakBytes, this.#bytes);
@@ -119,6 +136,7 @@ export class Ledger {
       weightBytes: this.#weightBytes,
       peakBytes: this.#peakBytes,
       reservedBytes: 0,
+      limitBytes: this.#maxBytes,
     };
   }
 }

@@ -1,7 +1,7 @@
 // The oracle: every op of the engine in plain TypeScript, f32 storage, f64 reductions. Slow and
 // short; other engines are tested against it, and it runs where nothing else does.
 import { assert, KvasirError } from "../../errors.ts";
-import type { TensorTypeName } from "../../gguf/tensor-type.ts";
+import { rowByteLength, TENSOR_TYPES, type TensorTypeName } from "../../gguf/tensor-type.ts";
 import type {
   Activation,
   Activations,
@@ -25,9 +25,11 @@ import { ownWeight, ReferenceWeight } from "./weights.ts";
 export interface ReferenceOptions {
   /**
    * `q8` quantises what quantised weights multiply, as the fast engines do: the oracle for them.
-   * F32, F16 and BF16 weights multiply f32 in both. Default "f32".
+   * Default "f32".
    */
   readonly activations?: Activations;
+  /** Weights that multiply f32 even with `q8`. Default: F32, F16, BF16. */
+  readonly f32Types?: readonly TensorTypeName[];
   /** `alloc` and `createWeight` fail past it. Default: no limit. */
   readonly maxBytes?: number;
 }
@@ -40,13 +42,15 @@ export function createReferenceEngine(options: ReferenceOptions = {}): Engine {
 class ReferenceEngine implements Engine {
   readonly name = "reference";
   readonly activations: Activations;
+  readonly #f32Types: readonly TensorTypeName[];
   readonly #ledger: Ledger;
   readonly #live = new Set<ReferenceBuffer | ReferenceWeight>();
   #isDisposed = false;
 
-  constructor({ activations = "f32", maxBytes = Infinity }: ReferenceOptions) {
-    this.activations = activations;
-    this.#ledger = new Ledger(maxBytes);
+  constructor(options: ReferenceOptions) {
+    this.activations = options.activations ?? "f32";
+    this.#f32Types = options.f32Types ?? ["F32", "F16", "BF16"];
+    this.#ledger = new Ledger(options.maxBytes ?? Infinity);
   }
 
   memory(): EngineMemory {
@@ -55,8 +59,9 @@ class ReferenceEngine implements Engine {
 
   alloc(byteLength: number, label: string): EngineBuffer {
     this.#checkUsable("allocate");
-    this.#ledger.take(byteLength, label, false);
+    this.#ledger.check(byteLength, label);
     const buffer = newBuffer(byteLength, label);
+    this.#ledger.take(byteLength, false);
     this.#live.add(buffer);
     return buffer;
   }
@@ -88,10 +93,15 @@ class ReferenceEngine implements Engine {
     return own(src).bytes(byteOffset, byteLength).slice();
   }
 
+  weightByteLength(type: TensorTypeName, nRows: number, nCols: number): number {
+    return nRows * rowByteLength(TENSOR_TYPES[type], nCols);
+  }
+
   createWeight(label: string, type: TensorTypeName, nRows: number, nCols: number): Weight {
     this.#checkUsable("create a weight");
+    this.#ledger.check(this.weightByteLength(type, nRows, nCols), label);
     const weight = new ReferenceWeight(label, type, nRows, nCols);
-    this.#ledger.take(weight.byteLength, label, true);
+    this.#ledger.take(weight.byteLength, true);
     this.#live.add(weight);
     return weight;
   }
@@ -278,8 +288,7 @@ class ReferenceEngine implements Engine {
     nTokens: number,
     bias?: EngineBuffer,
   ): void {
-    const isFloat = weight.type === "F32" || weight.type === "F16" || weight.type === "BF16";
-    const isRounded = this.activations === "q8" && !isFloat;
+    const isRounded = this.activations === "q8" && !this.#f32Types.includes(weight.type);
     const x = isRounded ? ops.quantizeActivations(input) : input;
     const biasValues = bias && own(bias).f32(weight.nRows);
     const values = ownWeight(weight).values();

@@ -25,7 +25,12 @@ export function writeRows(
 ): void {
   const start = row * rows.headDim;
   if (rows.codec === "f32") own(buffer).f32(values.length, start).set(values);
-  else own(buffer).u16(values.length, start).set(Uint16Array.from(values, encodeHalf));
+  else own(buffer).u16(values.length, start).set(Uint16Array.from(values, encodeFinite));
+}
+
+/** One infinite key would make every score NaN: what f16 cannot hold becomes its largest. */
+function encodeFinite(value: number): number {
+  return encodeHalf(Math.max(-65504, Math.min(65504, value)));
 }
 
 /** The rows of one head, decoded. */

@@ -4,6 +4,7 @@ import { assert } from "../../errors.ts";
 import { rowByteLength, TENSOR_TYPES, type TensorTypeName } from "../../gguf/tensor-type.ts";
 import { dequantize } from "../../weights/formats/index.ts";
 import type { Weight } from "../engine.ts";
+import { newBytes } from "./buffers.ts";
 
 export class ReferenceWeight implements Weight {
   readonly label: string;
@@ -25,7 +26,7 @@ export class ReferenceWeight implements Weight {
     this.nCols = nCols;
     this.#rowByteLength = rowByteLength(TENSOR_TYPES[type], nCols);
     this.byteLength = nRows * this.#rowByteLength;
-    this.#blocks = new Uint8Array(this.byteLength).fill(0xff);
+    this.#blocks = newBytes(this.byteLength, label);
   }
 
   writeRows(firstRow: number, blocks: Uint8Array): void {

@@ -7,6 +7,12 @@ import { onEngine, Rig, type Engines } from "../rig.ts";
 const BYTES = Uint8Array.from({ length: 64 }, (_, i) => i);
 
 export function bufferContract(engines: () => Engines): void {
+  transferContract(engines);
+  accountContract(engines);
+  misuseContract(engines);
+}
+
+function transferContract(engines: () => Engines): void {
   it("write then read: the same bytes at the same offset", async () => {
     await onEngine(engines().engine, async (rig) => {
       const buffer = rig.bytes(BYTES);
@@ -66,7 +72,9 @@ export function bufferContract(engines: () => Engines): void {
       expect(await rig.engine.read(b, 0, 64)).toEqual(BYTES);
     });
   });
+}
 
+function accountContract(engines: () => Engines): void {
   it("memory: grows with alloc, goes back after free, keeps the peak", () => {
     const { engine } = engines();
     const before = engine.memory();
@@ -86,12 +94,22 @@ export function bufferContract(engines: () => Engines): void {
     const rig = new Rig(engine);
     const weight = rig.weight("Q4_0", 24, 64, randomBlocks(new Rng(1), "Q4_0", 24, 64));
     const during = engine.memory();
+    expect(weight.byteLength).toBe(engine.weightByteLength("Q4_0", 24, 64));
     expect(weight.byteLength).toBeGreaterThan(0);
     expect(during.weightBytes - before.weightBytes).toBe(weight.byteLength);
     expect(during.bytes - before.bytes).toBe(weight.byteLength);
     rig.release();
     expect(engine.memory().bytes).toBe(before.bytes);
     expect(engine.memory().weightBytes).toBe(before.weightBytes);
+  });
+
+  it("alloc: more than any platform gives is out-of-memory, and takes nothing", () => {
+    const { engine } = engines();
+    const before = engine.memory().bytes;
+    const isCode = expect.objectContaining({ code: "out-of-memory" });
+    expect(() => engine.alloc(2 ** 46, "huge")).toThrow(isCode);
+    expect(engine.memory().bytes).toBe(before);
+    expect(engine.memory().limitBytes).toBeGreaterThan(before);
   });
 
   it("alloc and free, many sizes in mixed order: contents stay, nothing leaks", async () => {
@@ -118,7 +136,9 @@ export function bufferContract(engines: () => Engines): void {
     }
     expect(engine.memory().bytes).toBe(before);
   });
+}
 
+function misuseContract(engines: () => Engines): void {
   it("free: the buffer and its slices throw when used, a second free throws", async () => {
     const { engine } = engines();
     const buffer = engine.alloc(64, "gone");
