@@ -29,8 +29,5 @@ const text = [
 if (!process.argv.includes("--check")) {
   writeFileSync(target, text);
 } else if (readFileSync(target, "utf8") !== text) {
-  console.error(
-    "src/compression/methods/index.ts is stale: run node scripts/make-method-index.mjs",
-  );
-  process.exitCode = 1;
+  throw new Error(`${target} is stale: run node scripts/make-method-index.mjs`);
 }

@@ -46,27 +46,32 @@ export function keepCount(nRows: number, keep: number): number {
  * @throws {KvasirError} `bad-option`.
  */
 export function checkBudget(budget: Budget, minRows: number): void {
-  const given = Object.keys(budget);
-  if (given.length !== 1) {
-    refuse("budget", "one of tokens, keep or bytes", given.join(" and ") || "none");
-  }
-  if ("tokens" in budget) {
-    if (!Number.isSafeInteger(budget.tokens) || budget.tokens < minRows) {
-      refuse("budget.tokens", `an integer >= ${minRows} for this method`, show(budget.tokens));
-    }
-  } else if ("keep" in budget) {
-    const { keep } = budget;
-    if (typeof keep !== "number" || !(keep > 0 && keep <= 1)) {
-      refuse("budget.keep", "above 0 and at most 1", show(keep));
-    }
-  } else if ("bytes" in budget) {
-    const { bytes } = budget;
-    if (!Number.isSafeInteger(bytes) || bytes < 1) {
-      refuse("budget.bytes", "a whole number of bytes >= 1", show(bytes));
-    }
-  } else {
-    refuse("budget", "one of tokens, keep or bytes", show(given[0]));
-  }
+  const given = Object.entries(budget);
+  const [name = "none", value] = given.length === 1 ? (given[0] ?? []) : [namesOf(given)];
+  const rule = rulesOf(minRows).get(name);
+  if (rule === undefined) refuse("budget", "one of tokens, keep or bytes", name);
+  if (!rule.accepts(value)) refuse(`budget.${name}`, rule.range, show(value));
+}
+
+interface BudgetRule {
+  readonly range: string;
+  accepts(value: unknown): boolean;
+}
+
+function rulesOf(minRows: number): ReadonlyMap<string, BudgetRule> {
+  const isWhole = (value: unknown, min: number) =>
+    Number.isSafeInteger(value) && (value as number) >= min;
+  const isFraction = (value: unknown) => typeof value === "number" && value > 0 && value <= 1;
+  const tokens = `an integer >= ${minRows} for this method`;
+  return new Map<string, BudgetRule>([
+    ["tokens", { range: tokens, accepts: (value) => isWhole(value, minRows) }],
+    ["keep", { range: "above 0 and at most 1", accepts: isFraction }],
+    ["bytes", { range: "a whole number of bytes >= 1", accepts: (value) => isWhole(value, 1) }],
+  ]);
+}
+
+function namesOf(given: readonly (readonly [string, unknown])[]): string {
+  return given.map(([name]) => name).join(" and ") || "none";
 }
 
 /**
@@ -77,7 +82,7 @@ export function checkBudget(budget: Budget, minRows: number): void {
  * @throws {KvasirError} `bad-option` when the bytes do not hold `minRows` rows per head.
  */
 export function planBudget(request: BudgetRequest): Uint32Array[] {
-  const { budget, nRows, nKvHeads, evicts, isShared, allocator } = request;
+  const { nRows, nKvHeads, evicts, isShared, allocator } = request;
   const nEvicting = evicts.filter(Boolean).length;
   const nCells = nEvicting * nKvHeads;
   const minRows = Math.min(request.minRows, nRows);

@@ -1,0 +1,69 @@
+// A layer as methods see it, made of plain arrays: no engine, no cache.
+import type { LayerContext, ModelMeta, RowSums, Signals } from "../../src/compression/method.ts";
+import { naiveSelect } from "./naive-select.ts";
+import type { Rng } from "./rng.ts";
+
+export interface LayerSetup {
+  readonly nHeads: number;
+  readonly nKvHeads: number;
+  /** Rows per kv head. */
+  readonly lengths: readonly number[];
+  /** Rows that may stay per kv head. */
+  readonly budget: readonly number[];
+  /** f32[nHeads, longest]. */
+  readonly sums?: Float32Array;
+  /** Queries behind `sums`. Default 1. */
+  readonly nQueries?: number;
+  /** Besides the newest row. */
+  readonly forced?: readonly number[];
+}
+
+export function modelMeta(nHeads: number, nKvHeads: number, nLayers = 1): ModelMeta {
+  const layers = Array.from({ length: nLayers }, () => ({ window: 0 }));
+  return { nLayers, nHeads, nKvHeads, headDim: 8, hasQkNorm: false, layers };
+}
+
+export function layerContext(setup: LayerSetup): LayerContext {
+  const { nHeads, nKvHeads, lengths, budget, forced = [], nQueries = 1 } = setup;
+  const nRows = Math.max(...lengths);
+  const sums = setup.sums ?? new Float32Array(nHeads * nRows);
+  const measured: RowSums = { sums, nRows, nQueries };
+  const signals: Partial<Signals> = { window: measured, lastRow: measured };
+  return {
+    phase: "prefill",
+    layer: 0,
+    model: modelMeta(nHeads, nKvHeads),
+    sequence: { seen: 0, promptLength: nRows, segments: [] },
+    rows: {
+      length: Uint32Array.from(lengths),
+      positions: lengths.map((length) => Uint32Array.from({ length }, (_, row) => row)),
+    },
+    budget: Uint32Array.from(budget),
+    forced: lengths.map((length) =>
+      Uint32Array.from(new Set([...forced.filter((row) => row < length), length - 1])).sort(),
+    ),
+    kernels: naiveSelect,
+    state: null,
+    signal(name) {
+      const value = signals[name];
+      if (value === undefined) throw new Error(`No ${name} in this double`);
+      return value;
+    },
+  };
+}
+
+/** Rows that look like attention: f32[nHeads, nRows], with ties, summing to `nQueries`. */
+export function randomSums(
+  rng: Rng,
+  nHeads: number,
+  nRows: number,
+  nQueries: number,
+): Float32Array {
+  const sums = rng.uniforms(nHeads * nRows, 0, 1).map((x) => Math.round(x * 40) ** 2);
+  for (let head = 0; head < nHeads; head++) {
+    const row = sums.subarray(head * nRows, (head + 1) * nRows);
+    const total = row.reduce((a, b) => a + b, 0) || 1;
+    row.forEach((x, i) => (row[i] = (x / total) * nQueries));
+  }
+  return sums;
+}

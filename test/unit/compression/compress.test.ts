@@ -1,0 +1,412 @@
+import { describe, expect, it } from "vitest";
+import { KvCache } from "../../../src/cache/kv-cache.ts";
+import { createCompressor } from "../../../src/compress.ts";
+import { compose } from "../../../src/compression/compose.ts";
+import { defineMethod } from "../../../src/compression/define-method.ts";
+import type { Method, Scorer } from "../../../src/compression/method.ts";
+import { createMethod } from "../../../src/compression/registry.ts";
+import type { Segment } from "../../../src/compression/segments.ts";
+import { tokenTopK } from "../../../src/compression/selectors/token-top-k.ts";
+import { createReferenceEngine } from "../../../src/engine/reference/engine.ts";
+import type { ModelConfig } from "../../../src/model/config.ts";
+import type { Budget } from "../../../src/types.ts";
+import { naiveSelect } from "../../support/naive-select.ts";
+import { Rng } from "../../support/rng.ts";
+
+const N_HEADS = 4;
+const N_KV_HEADS = 2;
+const HEAD_DIM = 8;
+const STRIDE = (N_HEADS + 2 * N_KV_HEADS) * HEAD_DIM;
+const HEADROOM = 4;
+const ROW_BYTES = 2 * HEAD_DIM * 4 + 4;
+const shape = { nHeads: N_HEADS, nKvHeads: N_KV_HEADS, headDim: HEAD_DIM };
+
+function config(windows: readonly number[]): ModelConfig {
+  return {
+    architecture: "llama",
+    name: "double",
+    nLayers: windows.length,
+    hiddenSize: N_HEADS * HEAD_DIM,
+    ffnSize: 64,
+    ...shape,
+    vocabSize: 100,
+    contextLength: 1000,
+    normEps: 1e-5,
+    activation: "silu",
+    ropeStyle: "half",
+    attentionScale: HEAD_DIM ** -0.5,
+    embeddingScale: 1,
+    hasBias: false,
+    hasQkNorm: false,
+    hasPostNorm: false,
+    isTied: true,
+    layers: windows.map((window) => ({ window, rope: { base: 10000, headDim: HEAD_DIM } })),
+  };
+}
+
+interface Setup {
+  readonly method: Method;
+  readonly budget?: Budget;
+  /** Sliding window per layer, 0 for none. */
+  readonly windows?: readonly number[];
+}
+
+function setUp({ method, budget, windows = [0, 0] }: Setup) {
+  const engine = createReferenceEngine();
+  const cache = new KvCache(engine, {
+    nLayers: windows.length,
+    nKvHeads: N_KV_HEADS,
+    headDim: HEAD_DIM,
+    codec: "f32",
+    headroom: HEADROOM,
+  });
+  const compressor = createCompressor({
+    engine,
+    cache,
+    method,
+    budget,
+    kernels: naiveSelect,
+    config: config(windows),
+  });
+  return { engine, cache, compressor, nLayers: windows.length };
+}
+
+type Rig = ReturnType<typeof setUp>;
+
+/** What prefill.ts does, on random q, k and v that depend on `seed`, layer and position alone. */
+async function prefill(
+  rig: Rig,
+  nTokens: number,
+  options: {
+    seed?: number;
+    chunkSize?: number;
+    marks?: readonly Segment[];
+    isAllQueries?: boolean;
+  } = {},
+): Promise<void> {
+  const { engine, cache, compressor } = rig;
+  const { seed = 1, chunkSize = nTokens, marks = [] } = options;
+  const firstPosition = cache.seen;
+  compressor.planPrefill(nTokens, marks);
+  for (let l = 0; l < rig.nLayers; l++) {
+    const rows = cache.openLayer(l, nTokens, { compress: compressor.stages(l) });
+    const qkv = engine.alloc(nTokens * STRIDE * 4, "test.qkv");
+    const table = engine.alloc(nTokens * HEAD_DIM * 4, "test.rope");
+    const values = new Rng(seed * 1000 + l * 100 + firstPosition).normals(nTokens * STRIDE, 1.5);
+    engine.write(qkv, 0, new Uint8Array(values.buffer));
+    engine.ropeTable(table, { base: 10000, headDim: HEAD_DIM }, firstPosition, nTokens);
+    const slice = (first: number, n: number) =>
+      engine.slice(qkv, first * STRIDE * 4, n * STRIDE * 4);
+    for (let first = 0; first < nTokens; first += chunkSize) {
+      const n = Math.min(chunkSize, nTokens - first);
+      const angles = engine.slice(table, first * HEAD_DIM * 4, n * HEAD_DIM * 4);
+      const rope = { ...shape, ropeStyle: "half" } as const;
+      engine.ropeAppend(slice(first, n), rows, angles, rope, firstPosition + first, n);
+    }
+    const nQueries = options.isAllQueries === true ? nTokens : compressor.wantsQueries(l);
+    const first = nTokens - nQueries;
+    const queries = slice(first, nQueries);
+    cache.closeLayer(
+      l,
+      await compressor.compressLayer(l, queries, firstPosition + first, nQueries),
+    );
+    engine.free(qkv);
+    engine.free(table);
+  }
+  compressor.finish();
+  cache.advance(nTokens);
+  cache.releaseStaging();
+}
+
+const kept = async ({ cache, nLayers }: Rig) =>
+  Promise.all(Array.from({ length: nLayers }, (_, l) => cache.keptPositions(l))).then((layers) =>
+    layers.map((heads) => heads.map((positions) => [...positions])),
+  );
+
+const snapkv = (parameters: Record<string, unknown> = {}) =>
+  createMethod("snapkv", { windowSize: 5, ...parameters });
+
+/** Keeps the rows with the highest sum of one signal, all layers in one decision if asked. */
+function observed(signal: "window" | "lastRow", scope: "layer" | "model" = "layer"): Method {
+  const scorer: Scorer = {
+    needs: { signals: [signal], window: 3 },
+    score(context) {
+      const { sums, nRows, nQueries } = context.signal(signal);
+      expect(nQueries).toBe(signal === "window" ? 3 : 1);
+      const reduced = context.kernels.groupReduce(sums, N_HEADS, N_HEADS / N_KV_HEADS, "mean");
+      const perHead = [0, 1].map((head) => reduced.slice(head * nRows, (head + 1) * nRows));
+      return { perHead, nSink: 0, nRecent: 0 };
+    },
+  };
+  const parts = compose({ scorer, selector: tokenTopK });
+  const { onPrefillLayer, ...rest } = parts;
+  return defineMethod({
+    id: "observed",
+    create: () =>
+      scope === "layer"
+        ? parts
+        : {
+            ...rest,
+            scope,
+            onPrefillEnd: (contexts) => contexts.flatMap((one) => onPrefillLayer?.(one) ?? []),
+          },
+  }).create();
+}
+
+describe("compressor, layer by layer", () => {
+  it("keeps what the attention of the last queries asks for, found independently", async () => {
+    const method = snapkv({ kernelSize: 3 });
+    const rig = setUp({ method, budget: { tokens: 11 } });
+    const plain = setUp({ method: createMethod("full") });
+    await prefill(plain, 30);
+    await prefill(rig, 30);
+    const actual = await kept(rig);
+    for (let l = 0; l < rig.nLayers; l++) {
+      const scores = await naiveWindowScores(plain, l, 30, 5, 3);
+      for (let head = 0; head < N_KV_HEADS; head++) {
+        const best = scores[head]
+          ?.map((score, row) => ({ score, row }))
+          .sort((a, b) => b.score - a.score || a.row - b.row)
+          .slice(0, 6)
+          .map(({ row }) => row)
+          .sort((a, b) => a - b);
+        expect(actual[l]?.[head]).toEqual([...(best ?? []), 25, 26, 27, 28, 29]);
+      }
+    }
+  });
+
+  it("chunks of any size give the same rows", async () => {
+    const run = async (chunkSize: number) => {
+      const rig = setUp({ method: snapkv(), budget: { keep: 0.4 } });
+      await prefill(rig, 33, { chunkSize });
+      return kept(rig);
+    };
+    const whole = await run(33);
+    expect(whole.flat().every((positions) => positions.length === 13)).toBe(true);
+    for (const chunkSize of [1, 7, 16, 32]) expect(await run(chunkSize)).toEqual(whole);
+  });
+
+  it("takes the newest of more queries than it wants", async () => {
+    for (const method of [snapkv(), observed("lastRow")]) {
+      const [wanted, all] = [0, 1].map(() => setUp({ method, budget: { tokens: 10 } })) as [
+        Rig,
+        Rig,
+      ];
+      await prefill(wanted, 30);
+      await prefill(all, 30, { isAllQueries: true });
+      expect(await kept(all)).toEqual(await kept(wanted));
+    }
+  });
+
+  it("a budget that reaches stages nothing, measures nothing, and keeps all", async () => {
+    for (const budget of [{ tokens: 20 }, { keep: 1 }, { bytes: 4 * 24 * ROW_BYTES }]) {
+      const rig = setUp({ method: snapkv(), budget });
+      rig.compressor.planPrefill(20);
+      expect(rig.compressor.stages(0)).toBe(false);
+      expect(rig.compressor.wantsQueries(0)).toBe(0);
+      expect(rig.engine.memory().bytes).toBe(0);
+      await prefill(rig, 20);
+      expect((await kept(rig)).flat().every((positions) => positions.length === 20)).toBe(true);
+    }
+  });
+
+  it.each([0, 1, 2])("reads a prompt of %i tokens", async (nTokens) => {
+    const rig = setUp({ method: snapkv(), budget: { keep: 0.1 } });
+    await prefill(rig, nTokens);
+    const newest = nTokens === 0 ? [] : [nTokens - 1];
+    expect((await kept(rig)).flat()).toEqual([newest, newest, newest, newest]);
+  });
+
+  it("leaves sliding-window layers alone", async () => {
+    const rig = setUp({ method: snapkv(), budget: { tokens: 8 }, windows: [0, 16, 0] });
+    await prefill(rig, 30);
+    expect(rig.cache.usage().perLayer.map(({ rows }) => rows)).toEqual([
+      [8, 8],
+      [30, 30],
+      [8, 8],
+    ]);
+  });
+
+  it("forced segments and the newest row stay, and what exceeds the budget is told", async () => {
+    const marks = [{ kind: "system", begin: 2, end: 9, isForced: true }] as const;
+    const rig = setUp({ method: snapkv({ windowSize: 1 }), budget: { tokens: 6 } });
+    await prefill(rig, 30, { marks });
+    for (const positions of (await kept(rig)).flat())
+      expect(positions).toEqual([2, 3, 4, 5, 6, 7, 8, 29]);
+    expect(rig.compressor.report().overflowRows).toBe(2 * N_KV_HEADS * 2);
+  });
+
+  it("the next prompt is the same as if it were the first", async () => {
+    const [rig, alone] = [0, 1].map(() => setUp({ method: snapkv(), budget: { tokens: 9 } })) as [
+      Rig,
+      Rig,
+    ];
+    await prefill(rig, 40, { seed: 3 });
+    rig.cache.reset();
+    await prefill(rig, 25, { seed: 4 });
+    await prefill(alone, 25, { seed: 4 });
+    expect(await kept(rig)).toEqual(await kept(alone));
+  });
+
+  it("a later turn keeps within the budget, earlier rows included", async () => {
+    const rig = setUp({ method: snapkv(), budget: { tokens: 12 } });
+    await prefill(rig, 30);
+    await prefill(rig, 7, { seed: 2 });
+    expect(rig.cache.usage().perLayer.map(({ rows }) => rows)).toEqual([
+      [12, 12],
+      [12, 12],
+    ]);
+    for (const positions of (await kept(rig)).flat()) {
+      expect(positions.slice(-5)).toEqual([32, 33, 34, 35, 36]);
+    }
+  });
+
+  it("gives lastRow and window to methods that name them", async () => {
+    for (const signal of ["lastRow", "window"] as const) {
+      const rig = setUp({ method: observed(signal), budget: { tokens: 8 } });
+      await prefill(rig, 20);
+      expect(rig.cache.usage().keptRows).toBe(4 * 8);
+    }
+  });
+});
+
+describe("compressor, memory", () => {
+  it("with a budget in bytes the cache never holds more, its signals included", async () => {
+    for (let seed = 0; seed < 8; seed++) {
+      const nTokens = 20 + seed * 9;
+      const signalBytes = N_HEADS * nTokens * 4;
+      const stagingBytes = N_KV_HEADS * nTokens * ROW_BYTES;
+      const cells = 2 * N_KV_HEADS;
+      const bytes = signalBytes + stagingBytes + cells * (HEADROOM + 7 + seed) * ROW_BYTES + seed;
+      const rig = setUp({ method: snapkv(), budget: { bytes } });
+      await prefill(rig, nTokens);
+      const { peakBytes, keptRows } = rig.cache.usage();
+      expect(peakBytes + signalBytes, `seed ${seed}`).toBeLessThanOrEqual(bytes);
+      expect(keptRows).toBe(cells * (7 + seed));
+    }
+  });
+
+  it("refuses bytes that this prompt cannot fit, and is ready for another", async () => {
+    const rig = setUp({ method: snapkv(), budget: { bytes: 9000 } });
+    expect(() => rig.compressor.planPrefill(500)).toThrow(
+      expect.objectContaining({
+        code: "bad-option",
+        message: expect.stringContaining("got 9000") as string,
+      }),
+    );
+    await prefill(rig, 20);
+    expect(rig.cache.usage().bytes).toBeLessThanOrEqual(9000);
+  });
+
+  it("finish and release free the signals", async () => {
+    const rig = setUp({ method: snapkv(), budget: { tokens: 8 } });
+    await prefill(rig, 30);
+    expect(rig.engine.memory().bytes).toBe(rig.cache.usage().bytes);
+    rig.compressor.planPrefill(30);
+    expect(rig.engine.memory().bytes).toBeGreaterThan(rig.cache.usage().bytes);
+    rig.compressor.release();
+    rig.compressor.release();
+    expect(rig.engine.memory().bytes).toBe(rig.cache.usage().bytes);
+  });
+});
+
+describe("compressor, all layers at once", () => {
+  it("keeps the full rows until finish, then the same rows as layer by layer", async () => {
+    const [byLayer, atEnd] = (["layer", "model"] as const).map((scope) =>
+      setUp({ method: observed("window", scope), budget: { tokens: 8 } }),
+    ) as [Rig, Rig];
+    expect(atEnd.compressor.needsAllLayers).toBe(true);
+    await prefill(byLayer, 120);
+    await prefill(atEnd, 120);
+    expect(await kept(atEnd)).toEqual(await kept(byLayer));
+    expect(atEnd.cache.usage().bytes).toBe(byLayer.cache.usage().bytes);
+    expect(atEnd.cache.usage().peakBytes).toBeGreaterThan(byLayer.cache.usage().peakBytes);
+  });
+});
+
+describe("createCompressor", () => {
+  const refusal = (method: Method, budget?: Budget) => {
+    try {
+      setUp({ method, ...(budget && { budget }) });
+    } catch (error) {
+      return `${(error as { code: string }).code}: ${(error as Error).message}`;
+    }
+    return "";
+  };
+  const parts = compose({
+    scorer: { needs: { signals: ["colSum"] }, score: () => null as never },
+    selector: tokenTopK,
+  });
+
+  it("refuses what cannot work, with the reason", () => {
+    expect(refusal(snapkv())).toMatch(/^bad-option: .*"snapkv": budget must be given/);
+    expect(refusal(snapkv(), { tokens: 5 })).toMatch(/^bad-option: .*>= 6 for this method, got 5/);
+    expect(refusal(createMethod("full"), { tokens: 5 })).toMatch(
+      /^unsupported-option: .*no budget/,
+    );
+    expect(refusal(observed("window", "model"), { bytes: 99999 })).toMatch(
+      /^unsupported-option: .*bytes/,
+    );
+    expect(refusal(defineMethod({ id: "h", create: () => parts }).create(), { keep: 0.5 })).toMatch(
+      /^unsupported-option: .*colSum/,
+    );
+    const stepwise = {
+      ...snapkv(),
+      schedule: { prefill: "end", everySteps: 1, onOverflow: false },
+    } as const;
+    expect(refusal(stepwise, { keep: 0.5 })).toMatch(/^unsupported-option: /);
+    const picky = { ...snapkv(), validate: () => [{ what: "wants another model" }] };
+    expect(refusal(picky, { keep: 0.5 })).toMatch(/wants another model/);
+  });
+});
+
+/** Softmax rows of the last `nQueries` queries by the definition: f64, per kv head, pooled. */
+async function naiveWindowScores(
+  { engine, cache }: Rig,
+  l: number,
+  nTokens: number,
+  nQueries: number,
+  kernel: number,
+): Promise<number[][]> {
+  const rows = cache.layer(l);
+  const bytes = await engine.read(rows.keys, 0, rows.keys.byteLength);
+  const keys = new Float32Array(bytes.slice().buffer);
+  const qkv = engine.alloc(nTokens * STRIDE * 4, "test.qkv");
+  const table = engine.alloc(nTokens * HEAD_DIM * 4, "test.rope");
+  const scratch = new KvCache(engine, { ...shape, nLayers: 1, codec: "f32", headroom: 0 });
+  engine.write(
+    qkv,
+    0,
+    new Uint8Array(new Rng(1000 + l * 100).normals(nTokens * STRIDE, 1.5).buffer),
+  );
+  engine.ropeTable(table, { base: 10000, headDim: HEAD_DIM }, 0, nTokens);
+  const open = scratch.openLayer(0, nTokens, { compress: false });
+  engine.ropeAppend(qkv, open, table, { ...shape, ropeStyle: "half" }, 0, nTokens);
+  const queries = new Float32Array(
+    (await engine.read(qkv, 0, nTokens * STRIDE * 4)).slice().buffer,
+  );
+  const sums = Array.from({ length: N_KV_HEADS }, () => new Array<number>(nTokens).fill(0));
+  for (let head = 0; head < N_HEADS; head++) {
+    const kvHead = Math.floor(head / (N_HEADS / N_KV_HEADS));
+    for (let i = nTokens - nQueries; i < nTokens; i++) {
+      const weights = Array.from({ length: i + 1 }, (_, j) => {
+        let dot = 0;
+        for (let c = 0; c < HEAD_DIM; c++) {
+          const key = keys[((rows.start[kvHead] ?? 0) + j) * HEAD_DIM + c] as number;
+          dot += (queries[i * STRIDE + head * HEAD_DIM + c] as number) * key;
+        }
+        return Math.exp(dot / Math.sqrt(HEAD_DIM));
+      });
+      const total = weights.reduce((a, b) => a + b, 0);
+      const sum = sums[kvHead] as number[];
+      weights.forEach((weight, j) => (sum[j] = (sum[j] as number) + weight / total));
+    }
+  }
+  const reach = (kernel - 1) / 2;
+  return sums.map((sum) => {
+    const scored = sum.slice(0, nTokens - nQueries);
+    return scored.map((_, j) =>
+      scored.slice(Math.max(0, j - reach), j + reach + 1).reduce((a, b) => a + b, 0),
+    );
+  });
+}
