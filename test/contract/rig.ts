@@ -47,8 +47,8 @@ export const F32_TOLERANCES: Tolerances = {
 };
 
 /**
- * int8 per block of 32 alone costs about 3e-5 on normal inputs, f16 scales up to 2e-7 on blocks
- * whose scales are subnormal halves.
+ * For a q8 engine that stores combined scales as f16. Measured on these random inputs: int8
+ * activations cost about 3e-5, narrowed scales at most 2e-7.
  */
 export const Q8_TOLERANCES: Tolerances = {
   ...F32_TOLERANCES,
@@ -56,7 +56,7 @@ export const Q8_TOLERANCES: Tolerances = {
   project: 1e-9,
   projectExact: 1e-4,
   f32Types: ["F32", "F16", "BF16", "Q2_K", "Q3_K", "IQ4_XS"],
-  narrowed: { types: ["Q4_K", "Q5_K", "Q6_K"], nmse: 1e-6 },
+  narrowed: { types: ["Q4_K", "Q5_K", "Q6_K"], nmse: 5e-7 },
 };
 
 /** The bound for an op on weights of these types: `plain`, or the wider one of narrowed scales. */
