@@ -7,7 +7,8 @@
 export class BigramQueue {
   readonly left: Int32Array;
   readonly right: Int32Array;
-  readonly mergedLength: Uint32Array;
+  /** Where the right one ended when the bigram was made. */
+  readonly end: Uint32Array;
   readonly #score: Float32Array;
   readonly #heap: Int32Array;
   #nBigrams = 0;
@@ -17,16 +18,16 @@ export class BigramQueue {
   constructor(capacity: number) {
     this.left = new Int32Array(capacity);
     this.right = new Int32Array(capacity);
-    this.mergedLength = new Uint32Array(capacity);
+    this.end = new Uint32Array(capacity);
     this.#score = new Float32Array(capacity);
     this.#heap = new Int32Array(capacity);
   }
 
-  push(left: number, right: number, mergedLength: number, score: number): void {
+  push(left: number, right: number, end: number, score: number): void {
     const bigram = this.#nBigrams++;
     this.left[bigram] = left;
     this.right[bigram] = right;
-    this.mergedLength[bigram] = mergedLength;
+    this.end[bigram] = end;
     this.#score[bigram] = score;
 
     const heap = this.#heap;

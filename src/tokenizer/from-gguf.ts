@@ -72,14 +72,16 @@ function wellFormed(text: string): string {
 }
 
 function hashVocabulary(vocabulary: Vocabulary): string {
-  const { tokens, merges, types, scores, stopTokens, tokenOf, ...settings } = vocabulary;
+  const { tokens, merges, types, scores } = vocabulary;
+  const { model, preTokenizerName, bosToken, eosToken, addsBos, addsSpacePrefix } = vocabulary;
+  const settings = [model, preTokenizerName, bosToken, eosToken, addsBos, addsSpacePrefix];
   const encoder = new TextEncoder();
   return new Sha256()
     .update(encoder.encode(tokens.join("\0")))
     .update(encoder.encode(merges.join("\0")))
     .update(types)
     .update(bytesOf(scores))
-    .update(encoder.encode(JSON.stringify({ ...settings, stopTokens: [...stopTokens] })))
+    .update(encoder.encode(JSON.stringify([...settings, ...vocabulary.stopTokens])))
     .hex();
 }
 
