@@ -22,3 +22,9 @@ pub(crate) unsafe fn slice_mut<'a, T>(ptr: u32, len: usize) -> &'a mut [T] {
     // SAFETY: the caller's promise, passed on.
     unsafe { core::slice::from_raw_parts_mut(ptr as usize as *mut T, len) }
 }
+
+/// The bytes of a slice of f32: scratch given as f32 serves for codes too.
+pub(crate) fn as_bytes_mut(cells: &mut [f32]) -> &mut [u8] {
+    // SAFETY: every byte of an f32 is initialised, any byte is a valid f32 part, u8 needs no alignment.
+    unsafe { core::slice::from_raw_parts_mut(cells.as_mut_ptr().cast(), 4 * cells.len()) }
+}

@@ -11,5 +11,11 @@
 )]
 
 mod abi;
+pub mod cache_rows;
 pub mod exports;
 pub mod lanes;
+pub mod math;
+pub mod ops;
+pub mod quant;
+pub mod sample;
+pub mod select;

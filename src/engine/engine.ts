@@ -108,6 +108,8 @@ export interface EngineMemory {
   readonly peakBytes: number;
   /** Bytes taken from the platform (the WASM memory's size), 0 where that means nothing. */
   readonly reservedBytes: number;
+  /** The most that `bytes` can become; Infinity where only the machine limits it. */
+  readonly limitBytes: number;
 }
 
 export interface Engine {
@@ -131,6 +133,8 @@ export interface Engine {
   /** Waits for everything recorded before. Returns a copy owned by the caller. */
   read(src: EngineBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array>;
 
+  /** Bytes that a matrix would take in this engine's layout. */
+  weightByteLength(type: TensorTypeName, nRows: number, nCols: number): number;
   /** Room for a matrix; fill it by `writeWeightRows`. */
   createWeight(label: string, type: TensorTypeName, nRows: number, nCols: number): Weight;
   /**

@@ -34,6 +34,12 @@ impl F32x4 {
         }))
     }
     #[inline(always)]
+    pub fn load_f16_bytes(s: &[u8], at: usize) -> Self {
+        let h: [u16; 4] =
+            core::array::from_fn(|i| u16::from_le_bytes([s[at + 2 * i], s[at + 2 * i + 1]]));
+        Self::load_f16(&h, 0)
+    }
+    #[inline(always)]
     pub fn store(self, s: &mut [f32], at: usize) {
         s[at..at + 4].copy_from_slice(&self.0);
     }

@@ -43,6 +43,15 @@ impl F32x4 {
         let bits = v128_and(i32x4_shl(h, 13), u32x4_splat(0x8fff_e000));
         Self(f32x4_mul(bits, f32x4_splat(F16_SCALE)))
     }
+    /// Four finite f16 in the eight bytes at `s[at ..]`, exact.
+    #[inline(always)]
+    pub fn load_f16_bytes(s: &[u8], at: usize) -> Self {
+        let s = &s[at..at + 8];
+        // SAFETY: the slice above holds the eight bytes that are read.
+        let h = unsafe { i32x4_load_extend_i16x4(s.as_ptr().cast()) };
+        let bits = v128_and(i32x4_shl(h, 13), u32x4_splat(0x8fff_e000));
+        Self(f32x4_mul(bits, f32x4_splat(F16_SCALE)))
+    }
     /// Writes `s[at .. at + 4]`.
     #[inline(always)]
     pub fn store(self, s: &mut [f32], at: usize) {

@@ -7,6 +7,7 @@ pub mod f16;
 pub mod iq4_nl;
 pub mod iq4_xs;
 mod nibbles;
+pub mod packed;
 pub mod q2_k;
 pub mod q3_k;
 pub mod q4_0;
@@ -44,7 +45,10 @@ impl TensorType {
     /// The types that the kernels read.
     pub const ALL: [TensorType; 15] = {
         use TensorType::*;
-        [F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16]
+        [
+            F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS,
+            BF16,
+        ]
     };
 
     /// The type with ggml's number `id`.

@@ -18,8 +18,8 @@
 //! A code is unsigned with a constant `offset` (weight = scale (code - offset)), unsigned with a
 //! minimum (weight = scale code + min), or signed.
 use super::codes::unpack_codes;
-use super::f16::f32_to_f16;
-use super::{TensorType, block_bytes, block_size};
+use super::f16::{f16_to_f32, f32_to_f16};
+use super::TensorType;
 
 /// Columns of a block of the packed layout.
 pub const BLOCK: usize = 32;
@@ -86,7 +86,7 @@ impl Packing {
 pub fn weight_bytes(ty: TensorType, n_rows: usize, n_cols: usize) -> usize {
     match packing(ty) {
         Some(p) => n_rows.div_ceil(4) * p.panel_bytes(n_cols / BLOCK),
-        None => n_rows * (n_cols / block_size(ty)) * block_bytes(ty),
+        None => n_rows * ty.row_bytes(n_cols),
     }
 }
 
@@ -104,7 +104,7 @@ pub fn pack_panel(
     n_cols: usize,
     scratch: &mut [f32],
 ) {
-    let row_bytes = (n_cols / block_size(ty)) * block_bytes(ty);
+    let row_bytes = ty.row_bytes(n_cols);
     let n_blocks = n_cols / BLOCK;
     let scales_at = n_blocks * p.block_bytes;
     let mins_at = scales_at + n_blocks * 2 * p.n_scales();
@@ -155,6 +155,41 @@ fn put_codes(p: Packing, block: &mut [u8], r: usize, codes: &[u8]) {
             block[at] |= ((code >> (4 + plane)) & 1) << (bit % 8);
         }
     }
+}
+
+/// Row `r` (0..4) of a panel as f32[n_cols].
+pub fn unpack_row(p: Packing, panel: &[u8], r: usize, out: &mut [f32]) {
+    let n_blocks = out.len() / BLOCK;
+    let scales_at = n_blocks * p.block_bytes;
+    let mins_at = scales_at + n_blocks * 2 * p.n_scales();
+    let half_at = |at: usize| f16_to_f32(u16::from_le_bytes([panel[at], panel[at + 1]]));
+    for (b, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+        let block = &panel[b * p.block_bytes..(b + 1) * p.block_bytes];
+        let min = if p.has_min { half_at(mins_at + 2 * (b * 4 + r)) } else { 0.0 };
+        for (k, out) in out.iter_mut().enumerate() {
+            let half = if p.per_16 { 2 * b + k / 16 } else { b };
+            let code = code_at(p, block, r, k) - p.offset;
+            *out = half_at(scales_at + 2 * (half * 4 + r)) * code as f32 + min;
+        }
+    }
+}
+
+/// The code of row `r`, column `k` of a block.
+fn code_at(p: Packing, block: &[u8], r: usize, k: usize) -> i32 {
+    if p.block_bytes == 128 {
+        return i32::from(block[16 * (k / 4) + 4 * r + k % 4] as i8);
+    }
+    let (j, i, is_high) = ((k % 16) / 4, k % 4, k >= 16);
+    let byte = block[16 * j + 4 * r + i];
+    let mut code = if is_high { byte >> 4 } else { byte & 15 };
+    if p.is_lookup {
+        return i32::from(IQ4_NL_VALUES[usize::from(code)]);
+    }
+    let (lane, bit) = (2 * r + i / 2, 4 * j + 2 * (i % 2) + usize::from(is_high));
+    for plane in 0..p.n_planes {
+        code |= ((block[64 + 16 * plane + 2 * lane + bit / 8] >> (bit % 8)) & 1) << (4 + plane);
+    }
+    i32::from(code)
 }
 
 fn lookup_index(value: i8) -> u8 {

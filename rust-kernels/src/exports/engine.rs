@@ -1,0 +1,460 @@
+//! The engine's operations. Offsets are bytes into linear memory, counts are elements.
+use crate::abi::{slice, slice_mut};
+use crate::cache_rows::{Cell, HeadRows};
+use crate::ops::attend::{self, Queries};
+use crate::ops::gate::{self, Activation};
+use crate::ops::mat_mul::{self, Output, Shape};
+use crate::ops::quantize::{self, Quantized};
+use crate::ops::rope::{self, RopeStyle};
+use crate::ops::{mat_mul_f32, rms_norm as norm};
+use crate::quant::packed::{self, BLOCK};
+use crate::quant::{TensorType, dequantize_row};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+fn tensor_type(id: u32) -> TensorType {
+    TensorType::from_id(id).unwrap_or_else(|| panic!("unknown tensor type"))
+}
+
+/// Bytes of a matrix of tensor type `ty` in the layout that `mat_mul` reads; `is_raw`: GGUF blocks.
+#[wasm_bindgen]
+pub fn weight_bytes(ty: u32, n_rows: u32, n_cols: u32, is_raw: bool) -> f64 {
+    let ty = tensor_type(ty);
+    if is_raw {
+        return (n_rows as usize * ty.row_bytes(n_cols as usize)) as f64;
+    }
+    packed::weight_bytes(ty, n_rows as usize, n_cols as usize) as f64
+}
+
+/// Whether tensor type `ty` has a packed layout.
+#[wasm_bindgen]
+pub fn is_packed(ty: u32) -> bool {
+    packed::packing(tensor_type(ty)).is_some()
+}
+
+/// f32 elements of scratch for `pack_rows`.
+#[wasm_bindgen]
+pub fn pack_scratch_len(n_cols: u32) -> u32 {
+    packed::pack_scratch_len(n_cols as usize) as u32
+}
+
+/// Packs `n` rows of GGUF blocks at `rows` as rows `first_row ..` (a multiple of 4) of `weight`.
+#[wasm_bindgen]
+pub fn pack_rows(ty: u32, weight: u32, first_row: u32, rows: u32, n: u32, n_cols: u32, scratch: u32) {
+    let (ty, n, n_cols) = (tensor_type(ty), n as usize, n_cols as usize);
+    let Some(packing) = packed::packing(ty) else { return };
+    let row_bytes = ty.row_bytes(n_cols);
+    let panel_bytes = packing.panel_bytes(n_cols / BLOCK);
+    let first = weight + (first_row as usize / 4 * panel_bytes) as u32;
+    // SAFETY: the caller's arena holds the panels, the rows and the scratch, apart.
+    let (panels, rows, scratch) = unsafe {
+        (
+            slice_mut::<u8>(first, n.div_ceil(4) * panel_bytes),
+            slice::<u8>(rows, n * row_bytes),
+            slice_mut::<f32>(scratch, packed::pack_scratch_len(n_cols)),
+        )
+    };
+    for (panel, rows) in panels.chunks_exact_mut(panel_bytes).zip(rows.chunks(4 * row_bytes)) {
+        packed::pack_panel(ty, packing, panel, rows, n_cols, scratch);
+    }
+}
+
+/// x f32[n_tokens, n_cols] to i16 codes[n_tokens, n_cols], f32 scales and i32 sums
+/// [n_tokens, n_cols / 32, 2].
+#[wasm_bindgen]
+pub fn quantize(codes: u32, scales: u32, sums: u32, x: u32, n_tokens: u32, n_cols: u32) {
+    let (n_tokens, n_cols) = (n_tokens as usize, n_cols as usize);
+    let n = n_tokens * n_cols;
+    // SAFETY: the caller's arena holds the four ranges, apart.
+    unsafe {
+        quantize::quantize(
+            slice_mut(codes, n),
+            slice_mut(scales, 2 * (n / BLOCK)),
+            slice_mut(sums, 2 * (n / BLOCK)),
+            slice(x, n),
+            n_tokens,
+            n_cols,
+        );
+    }
+}
+
+/// out f32[n_tokens, stride] at `column` = rows [begin, end) of a packed weight times quantised x.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn mat_mul_packed(
+    ty: u32,
+    out: u32,
+    stride: u32,
+    column: u32,
+    codes: u32,
+    scales: u32,
+    sums: u32,
+    n_tokens: u32,
+    weight: u32,
+    n_rows: u32,
+    n_cols: u32,
+    begin: u32,
+    end: u32,
+) {
+    let ty = tensor_type(ty);
+    let Some(packing) = packed::packing(ty) else { return };
+    let shape =
+        Shape { n_rows: n_rows as usize, n_cols: n_cols as usize, n_tokens: n_tokens as usize };
+    let n = shape.n_tokens * shape.n_cols;
+    // SAFETY: the caller's arena holds the five ranges, and `out` overlaps none of the others.
+    let (out, x, weight) = unsafe {
+        (
+            slice_mut(out, shape.n_tokens * stride as usize),
+            Quantized {
+                codes: slice(codes, n),
+                scales: slice(scales, 2 * (n / BLOCK)),
+                sums: slice(sums, 2 * (n / BLOCK)),
+            },
+            slice::<u8>(weight, packed::weight_bytes(ty, shape.n_rows, shape.n_cols)),
+        )
+    };
+    let mut output = Output { out, stride: stride as usize, column: column as usize };
+    let rows = begin as usize..end as usize;
+    mat_mul::mat_mul(&mut output, &x, weight, packing, shape, rows);
+}
+
+/// f32 elements of scratch for `mat_mul_raw`.
+#[wasm_bindgen]
+pub fn mat_mul_scratch_len(n_cols: u32) -> u32 {
+    mat_mul_f32::scratch_len(n_cols as usize) as u32
+}
+
+/// out f32[n_tokens, stride] at `column` = rows [begin, end) of a weight of GGUF blocks times x.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn mat_mul_raw(
+    ty: u32,
+    out: u32,
+    stride: u32,
+    column: u32,
+    x: u32,
+    n_tokens: u32,
+    weight: u32,
+    n_rows: u32,
+    n_cols: u32,
+    begin: u32,
+    end: u32,
+    scratch: u32,
+) {
+    let ty = tensor_type(ty);
+    let shape =
+        Shape { n_rows: n_rows as usize, n_cols: n_cols as usize, n_tokens: n_tokens as usize };
+    // SAFETY: the caller's arena holds the ranges; `out` and `scratch` overlap nothing.
+    let (out, x, weight, scratch) = unsafe {
+        (
+            slice_mut(out, shape.n_tokens * stride as usize),
+            slice(x, shape.n_tokens * shape.n_cols),
+            slice::<u8>(weight, shape.n_rows * ty.row_bytes(shape.n_cols)),
+            slice_mut(scratch, mat_mul_f32::scratch_len(shape.n_cols)),
+        )
+    };
+    let mut output = Output { out, stride: stride as usize, column: column as usize };
+    let rows = begin as usize..end as usize;
+    mat_mul_f32::mat_mul_f32(&mut output, x, weight, ty, shape, rows, scratch);
+}
+
+/// One row of GGUF blocks to f32[n_cols], times `scale`.
+#[wasm_bindgen]
+pub fn embed_row(ty: u32, out: u32, row: u32, n_cols: u32, scale: f32) {
+    let ty = tensor_type(ty);
+    // SAFETY: the caller's arena holds both ranges, apart.
+    let (out, row) = unsafe {
+        (
+            slice_mut::<f32>(out, n_cols as usize),
+            slice::<u8>(row, ty.row_bytes(n_cols as usize)),
+        )
+    };
+    dequantize_row(ty, row, out);
+    if scale != 1.0 {
+        out.iter_mut().for_each(|x| *x *= scale);
+    }
+}
+
+/// Row `row` of a packed weight to f32[n_cols], times `scale`.
+#[wasm_bindgen]
+pub fn embed_packed_row(ty: u32, out: u32, weight: u32, row: u32, n_cols: u32, scale: f32) {
+    let ty = tensor_type(ty);
+    let Some(packing) = packed::packing(ty) else { return };
+    let n_cols = n_cols as usize;
+    let panel_bytes = packing.panel_bytes(n_cols / BLOCK);
+    let row = row as usize;
+    // SAFETY: the caller's arena holds both ranges, apart.
+    let (out, panel) = unsafe {
+        (
+            slice_mut::<f32>(out, n_cols),
+            slice::<u8>(weight + (row / 4 * panel_bytes) as u32, panel_bytes),
+        )
+    };
+    packed::unpack_row(packing, panel, row % 4, out);
+    out.iter_mut().for_each(|x| *x *= scale);
+}
+
+/// out f32[n_tokens, size] = RMS norm of x, weight f32[size].
+#[wasm_bindgen]
+pub fn rms_norm(out: u32, x: u32, weight: u32, n_tokens: u32, size: u32, eps: f32) {
+    let n = (n_tokens * size) as usize;
+    // SAFETY: the caller's arena holds the ranges, apart.
+    unsafe { norm::rms_norm(slice_mut(out, n), slice(x, n), slice(weight, size as usize), eps) }
+}
+
+/// x f32[n_tokens, stride] at `column`: adds bias f32[size].
+#[wasm_bindgen]
+pub fn add_bias(x: u32, bias: u32, n_tokens: u32, stride: u32, column: u32, size: u32) {
+    let stride = stride as usize;
+    // SAFETY: the caller's arena holds both ranges, apart.
+    let (x, bias) = unsafe {
+        (
+            slice_mut::<f32>(x, n_tokens as usize * stride),
+            slice::<f32>(bias, size as usize),
+        )
+    };
+    for row in x.chunks_exact_mut(stride) {
+        row[column as usize..].iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+    }
+}
+
+/// x f32[n] += y f32[n].
+#[wasm_bindgen]
+pub fn add(x: u32, y: u32, n: u32) {
+    // SAFETY: the caller's arena holds both ranges, apart.
+    let (x, y) = unsafe { (slice_mut::<f32>(x, n as usize), slice::<f32>(y, n as usize)) };
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+}
+
+/// out f32[n_tokens, size] from gate_up f32[n_tokens, 2 size]; `kind` 0 silu, 1 gelu-tanh.
+#[wasm_bindgen]
+pub fn gate(out: u32, gate_up: u32, n_tokens: u32, size: u32, kind: u32) {
+    let activation = if kind == 0 { Activation::Silu } else { Activation::GeluTanh };
+    let n = (n_tokens * size) as usize;
+    // SAFETY: the caller's arena holds both ranges, apart.
+    unsafe { gate::gate(slice_mut(out, n), slice(gate_up, 2 * n), size as usize, activation) }
+}
+
+/// Norms (weight not 0) and rotates `n_heads` heads of each token of x f32[n_tokens, stride] from
+/// `column`; table f32[n_tokens, head_dim]; `style` 0 interleaved, 1 half.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn norm_rotate(
+    x: u32,
+    n_tokens: u32,
+    stride: u32,
+    column: u32,
+    n_heads: u32,
+    head_dim: u32,
+    table: u32,
+    style: u32,
+    weight: u32,
+    eps: f32,
+) {
+    let (stride, d) = (stride as usize, head_dim as usize);
+    let (begin, len) = (column as usize, (n_heads * head_dim) as usize);
+    let style = if style == 0 { RopeStyle::Interleaved } else { RopeStyle::Half };
+    // SAFETY: the caller's arena holds the ranges, apart.
+    let (x, table) = unsafe {
+        (
+            slice_mut::<f32>(x, n_tokens as usize * stride),
+            slice::<f32>(table, n_tokens as usize * d),
+        )
+    };
+    for (row, table) in x.chunks_exact_mut(stride).zip(table.chunks_exact(d)) {
+        let heads = &mut row[begin..begin + len];
+        if weight != 0 {
+            // SAFETY: a norm's weight of head_dim elements, apart from x.
+            norm::rms_norm_in_place(heads, unsafe { slice(weight, d) }, eps);
+        }
+        heads.chunks_exact_mut(d).for_each(|head| rope::rotate(head, table, style));
+    }
+}
+
+/// Writes one head's vectors of x f32[n_tokens, stride] from `column` as rows at `rows`
+/// ([n_tokens, head_dim] cells); `codec` 0 f32, 1 f16.
+#[wasm_bindgen]
+pub fn append_rows(
+    codec: u32,
+    rows: u32,
+    x: u32,
+    n_tokens: u32,
+    stride: u32,
+    column: u32,
+    head_dim: u32,
+) {
+    fn put<C: Cell>(rows: &mut [C], x: &[f32], stride: usize, column: usize, d: usize) {
+        for (row, x) in rows.chunks_exact_mut(d).zip(x.chunks_exact(stride)) {
+            for (cell, &x) in row.iter_mut().zip(&x[column..column + d]) {
+                *cell = C::from_f32(x);
+            }
+        }
+    }
+    let (stride, column, d) = (stride as usize, column as usize, head_dim as usize);
+    let n = n_tokens as usize;
+    // SAFETY: the caller's arena holds both ranges, apart.
+    unsafe {
+        let x = slice::<f32>(x, n * stride);
+        match codec {
+            0 => put(slice_mut::<f32>(rows, n * d), x, stride, column, d),
+            _ => put(slice_mut::<u16>(rows, n * d), x, stride, column, d),
+        }
+    }
+}
+
+/// f32 elements of scratch for `attend`.
+#[wasm_bindgen]
+pub fn attend_scratch_len(n_queries: u32, head_dim: u32) -> u32 {
+    attend::attend_scratch_len(n_queries as usize, head_dim as usize) as u32
+}
+
+/// f32 elements of scratch for `measure_window`.
+#[wasm_bindgen]
+pub fn measure_scratch_len(n_rows: u32, head_dim: u32) -> u32 {
+    attend::measure_scratch_len(n_rows as usize, head_dim as usize) as u32
+}
+
+/// Attention of the queries of one kv head over its `length` rows; q f32[n_tokens, q_stride] from
+/// `q_column`, out f32[n_tokens, out_stride] from `out_column`; `codec` 0 f32, 1 f16.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn attend_head(
+    codec: u32,
+    out: u32,
+    out_stride: u32,
+    out_column: u32,
+    q: u32,
+    q_stride: u32,
+    q_column: u32,
+    n_tokens: u32,
+    n_groups: u32,
+    head_dim: u32,
+    keys: u32,
+    values: u32,
+    positions: u32,
+    length: u32,
+    first_position: u32,
+    scale: f32,
+    window: u32,
+    scratch: u32,
+) {
+    let queries = Queries {
+        n_tokens: n_tokens as usize,
+        n_groups: n_groups as usize,
+        head_dim: head_dim as usize,
+        stride: q_stride as usize,
+        column: q_column as usize,
+        first_position,
+        scale,
+        window,
+    };
+    let (d, length) = (queries.head_dim, length as usize);
+    let n_scratch = attend::attend_scratch_len(queries.len(), d);
+    // SAFETY: the caller's arena holds the ranges; `out` and `scratch` overlap nothing.
+    unsafe {
+        let out = slice_mut::<f32>(out, queries.n_tokens * out_stride as usize);
+        let q = slice::<f32>(q, queries.n_tokens * queries.stride);
+        let scratch = slice_mut::<f32>(scratch, n_scratch);
+        let (stride, column) = (out_stride as usize, out_column as usize);
+        let positions = slice(positions, length);
+        if codec == 0 {
+            let rows = head_rows::<f32>(keys, values, positions, d);
+            attend::attend(out, stride, column, q, &rows, queries, scratch);
+        } else {
+            let rows = head_rows::<u16>(keys, values, positions, d);
+            attend::attend(out, stride, column, q, &rows, queries, scratch);
+        }
+    }
+}
+
+/// out f32[n_groups, out_stride] += softmax rows of the queries of one kv head, summed over tokens.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn measure_window_head(
+    codec: u32,
+    out: u32,
+    out_stride: u32,
+    q: u32,
+    q_stride: u32,
+    q_column: u32,
+    n_tokens: u32,
+    n_groups: u32,
+    head_dim: u32,
+    keys: u32,
+    positions: u32,
+    length: u32,
+    first_position: u32,
+    scale: f32,
+    window: u32,
+    scratch: u32,
+) {
+    let queries = Queries {
+        n_tokens: n_tokens as usize,
+        n_groups: n_groups as usize,
+        head_dim: head_dim as usize,
+        stride: q_stride as usize,
+        column: q_column as usize,
+        first_position,
+        scale,
+        window,
+    };
+    let (d, length) = (queries.head_dim, length as usize);
+    // SAFETY: the caller's arena holds the ranges; `out` and `scratch` overlap nothing.
+    unsafe {
+        let out = slice_mut::<f32>(out, queries.n_groups * out_stride as usize);
+        let q = slice::<f32>(q, queries.n_tokens * queries.stride);
+        let scratch = slice_mut::<f32>(scratch, attend::measure_scratch_len(length, d));
+        let positions = slice(positions, length);
+        if codec == 0 {
+            let rows = head_rows::<f32>(keys, keys, positions, d);
+            attend::measure_window(out, out_stride as usize, q, &rows, queries, scratch);
+        } else {
+            let rows = head_rows::<u16>(keys, keys, positions, d);
+            attend::measure_window(out, out_stride as usize, q, &rows, queries, scratch);
+        }
+    }
+}
+
+/// # Safety
+/// Keys and values are [positions.len(), d] cells of the arena.
+unsafe fn head_rows<'a, C: Cell>(
+    keys: u32,
+    values: u32,
+    positions: &'a [u32],
+    d: usize,
+) -> HeadRows<'a, C> {
+    let n = positions.len() * d;
+    // SAFETY: the caller's promise, passed on.
+    unsafe { HeadRows { keys: slice(keys, n), values: slice(values, n), positions } }
+}
+
+/// Rows `keep` u32[n] (ascending, from the head's first) of `src` to the first rows of `dst`, which
+/// may start where `src` starts; codecs as in `append_rows`.
+#[wasm_bindgen]
+pub fn gather_rows(dst_codec: u32, dst: u32, src_codec: u32, src: u32, keep: u32, n: u32, d: u32) {
+    let (n, d) = (n as usize, d as usize);
+    // SAFETY: the caller's arena holds the list and every row named in it.
+    let keep = unsafe { slice::<u32>(keep, n) };
+    let cell_bytes = |codec: u32| if codec == 0 { 4u32 } else { 2 };
+    for (to, &from) in keep.iter().enumerate() {
+        let to = dst + to as u32 * d as u32 * cell_bytes(dst_codec);
+        let from = src + from * d as u32 * cell_bytes(src_codec);
+        if to == from && dst_codec == src_codec {
+            continue;
+        }
+        // SAFETY: both rows lie in the arena. In place, `to` is a row before `from`: apart.
+        unsafe {
+            match (dst_codec, src_codec) {
+                (0, 0) => slice_mut::<f32>(to, d).copy_from_slice(slice(from, d)),
+                (0, _) => recode(slice_mut::<f32>(to, d), slice::<u16>(from, d)),
+                (_, 0) => recode(slice_mut::<u16>(to, d), slice::<f32>(from, d)),
+                _ => slice_mut::<u16>(to, d).copy_from_slice(slice(from, d)),
+            }
+        }
+    }
+}
+
+fn recode<D: Cell, S: Cell>(dst: &mut [D], src: &[S]) {
+    for (dst, &src) in dst.iter_mut().zip(src) {
+        *dst = D::from_f32(src.to_f32());
+    }
+}

@@ -1,0 +1,96 @@
+// One token: forward through all layers, its rows into the cache, logits out. Everything is
+// allocated once; a step allocates nothing.
+import type { KvCache } from "./cache/kv-cache.ts";
+import type { EngineBuffer, LayerRows } from "./engine/engine.ts";
+import type { Transformer, Workspace } from "./model/transformer.ts";
+
+const F32_BYTES = 4;
+
+export class Decoder {
+  readonly #transformer: Transformer;
+  readonly #cache: KvCache;
+  readonly #workspace: Workspace;
+  readonly #x: EngineBuffer;
+  readonly #token: EngineBuffer;
+  readonly #best: EngineBuffer;
+  readonly #tables: EngineBuffer[];
+  readonly #tokenWord = new Uint32Array(1);
+  readonly #tokenBytes = new Uint8Array(this.#tokenWord.buffer);
+  readonly #rows: readonly LayerRows[];
+  #logits: EngineBuffer | undefined;
+
+  constructor(transformer: Transformer, cache: KvCache) {
+    const { engine, config } = transformer;
+    this.#transformer = transformer;
+    this.#cache = cache;
+    this.#workspace = transformer.createWorkspace(1);
+    this.#x = engine.alloc(F32_BYTES * config.hiddenSize, "hidden state");
+    this.#token = engine.alloc(F32_BYTES, "token");
+    this.#best = engine.alloc(F32_BYTES, "best token");
+    this.#tables = transformer.createTables(1);
+    this.#rows = config.layers.map((_, l) => cache.layer(l));
+  }
+
+  /** Reads `token` at the next position; its logits replace those before. */
+  step(token: number): void {
+    const { engine, config } = this.#transformer;
+    const position = this.#cache.seen;
+    if (!this.#hasRoom()) this.#cache.reserve(1);
+    this.#tokenWord[0] = token;
+    engine.write(this.#token, 0, this.#tokenBytes);
+    this.#transformer.embed(this.#x, this.#token, 1);
+    this.#transformer.fillTables(this.#tables, position, 1);
+    for (let l = 0; l < config.nLayers; l++) {
+      const rows = this.#rows[l];
+      if (rows === undefined) break;
+      this.#transformer.layer(this.#workspace, l, this.#x, rows, this.#tables, position, 1);
+    }
+    this.#transformer.logits(this.#logitsBuffer(), this.#x, 1);
+    this.#cache.advance(1);
+  }
+
+  /** Takes the logits of the last of `nTokens` hidden states that prefill made. */
+  takeLast(hidden: EngineBuffer, nTokens: number): void {
+    const { engine, config } = this.#transformer;
+    const rowBytes = F32_BYTES * config.hiddenSize;
+    engine.copy(this.#x, 0, hidden, (nTokens - 1) * rowBytes, rowBytes);
+    this.#transformer.logits(this.#logitsBuffer(), this.#x, 1);
+  }
+
+  /** Index of the largest logit, the first on ties. */
+  async best(): Promise<number> {
+    const { engine, config } = this.#transformer;
+    engine.argmax(this.#best, this.#logitsBuffer(), 1, config.vocabSize);
+    const bytes = await engine.read(this.#best, 0, F32_BYTES);
+    return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  }
+
+  /** f32[vocabSize], a copy. */
+  async logits(): Promise<Float32Array> {
+    const { engine, config } = this.#transformer;
+    const bytes = await engine.read(this.#logitsBuffer(), 0, F32_BYTES * config.vocabSize);
+    return new Float32Array(bytes.buffer, bytes.byteOffset, config.vocabSize);
+  }
+
+  dispose(): void {
+    const { engine } = this.#transformer;
+    this.#transformer.freeWorkspace(this.#workspace);
+    const own = [this.#x, this.#token, this.#best, ...this.#tables];
+    for (const buffer of own) engine.free(buffer);
+    if (this.#logits !== undefined) engine.free(this.#logits);
+  }
+
+  #logitsBuffer(): EngineBuffer {
+    const { engine, config } = this.#transformer;
+    return (this.#logits ??= engine.alloc(F32_BYTES * config.vocabSize, "logits"));
+  }
+
+  #hasRoom(): boolean {
+    for (const { length, capacity, nKvHeads } of this.#rows) {
+      for (let head = 0; head < nKvHeads; head++) {
+        if ((length[head] ?? 0) >= (capacity[head] ?? 0)) return false;
+      }
+    }
+    return true;
+  }
+}

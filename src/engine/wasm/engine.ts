@@ -1,0 +1,341 @@
+// The Engine over WASM linear memory: baseline simd128, one thread, the same bits everywhere.
+//
+// Not here: arithmetic (rust-kernels) and decisions. Each op takes what it needs for itself from
+// one scratch range that only ever grows, so a token loop allocates nothing.
+import { assert } from "../../errors.ts";
+import { rowByteLength, TENSOR_TYPES, type TensorTypeName } from "../../gguf/tensor-type.ts";
+import type {
+  Activation,
+  Activations,
+  AttendShape,
+  Engine,
+  EngineBuffer,
+  EngineMemory,
+  LayerRows,
+  Norm,
+  Projection,
+  RopeFrequencies,
+  RopeShape,
+  Weight,
+} from "../engine.ts";
+import { liveBuffer, liveWeight, pointer, WasmBuffer, WasmWeight } from "./buffers.ts";
+import { instantiateKernels } from "./instantiate.ts";
+import type { Kernels } from "./kernels.ts";
+import { Arena } from "./memory.ts";
+import { Multiplier } from "./multiplier.ts";
+import { RowOps } from "./row-ops.ts";
+import { OpScratch } from "./op-scratch.ts";
+
+export interface WasmEngineOptions {
+  /** The compiled kernels. */
+  readonly module: WebAssembly.Module;
+  readonly activations: Activations;
+  /** What the engine may make of the memory, bytes. Default: 4 GiB, all that wasm32 can address. */
+  readonly maxBytes?: number;
+}
+
+/** An engine with a memory of its own. */
+export function createWasmEngine(options: WasmEngineOptions): Engine {
+  const kernels = instantiateKernels(options.module) as unknown as Kernels;
+  return new WasmEngine(kernels, options.activations, options.maxBytes);
+}
+
+class WasmEngine implements Engine {
+  readonly name = "wasm" as const;
+  readonly activations: Activations;
+  readonly #kernels: Kernels;
+  readonly #arena: Arena;
+  readonly #scratch: OpScratch;
+  readonly #multiplier: Multiplier;
+  readonly #rowOps: RowOps;
+  readonly #frequencies = new Map<RopeFrequencies, number>();
+  #bytes = 0;
+  #weightBytes = 0;
+  #peakBytes = 0;
+
+  constructor(kernels: Kernels, activations: Activations, maxBytes: number | undefined) {
+    this.#kernels = kernels;
+    this.activations = activations;
+    this.#arena = new Arena(kernels.memory, maxBytes);
+    this.#scratch = new OpScratch(this.#arena);
+    this.#multiplier = new Multiplier(kernels, this.#scratch);
+    this.#rowOps = new RowOps(kernels, this.#arena, this.#scratch);
+  }
+
+  memory(): EngineMemory {
+    return {
+      bytes: this.#bytes,
+      weightBytes: this.#weightBytes,
+      peakBytes: this.#peakBytes,
+      reservedBytes: this.#arena.reservedBytes,
+      limitBytes: this.#arena.limitBytes,
+    };
+  }
+
+  alloc(byteLength: number, label: string): EngineBuffer {
+    const buffer = new WasmBuffer(label, byteLength, this.#arena.alloc(byteLength, label));
+    this.#count(byteLength);
+    return buffer;
+  }
+
+  free(buffer: EngineBuffer): void {
+    const own = liveBuffer(buffer);
+    assert(own.root === own, "a slice is not freed");
+    own.isFreed = true;
+    this.#arena.free(own.ptr);
+    this.#count(-own.byteLength);
+  }
+
+  slice(buffer: EngineBuffer, byteOffset: number, byteLength: number): EngineBuffer {
+    const ptr = pointer(buffer, byteOffset, byteLength);
+    return new WasmBuffer(buffer.label, byteLength, ptr, liveBuffer(buffer).root);
+  }
+
+  write(dst: EngineBuffer, byteOffset: number, src: Uint8Array): void {
+    this.#arena.u8.set(src, pointer(dst, byteOffset, src.byteLength));
+  }
+
+  copy(
+    dst: EngineBuffer,
+    dstByteOffset: number,
+    src: EngineBuffer,
+    srcByteOffset: number,
+    byteLength: number,
+  ): void {
+    const to = pointer(dst, dstByteOffset, byteLength);
+    const from = pointer(src, srcByteOffset, byteLength);
+    this.#arena.u8.copyWithin(to, from, from + byteLength);
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- a wrong range rejects, as elsewhere
+  async read(src: EngineBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array> {
+    const from = pointer(src, byteOffset, byteLength);
+    return this.#arena.u8.slice(from, from + byteLength);
+  }
+
+  weightByteLength(type: TensorTypeName, nRows: number, nCols: number): number {
+    const isRaw = this.#isPacked(type) ? 0 : 1;
+    return this.#kernels.weight_bytes(TENSOR_TYPES[type].id, nRows, nCols, isRaw);
+  }
+
+  createWeight(label: string, type: TensorTypeName, nRows: number, nCols: number): Weight {
+    const isPacked = this.#isPacked(type);
+    const byteLength = this.weightByteLength(type, nRows, nCols);
+    const ptr = this.#arena.alloc(byteLength, label);
+    this.#weightBytes += byteLength;
+    this.#count(byteLength);
+    return new WasmWeight({ label, type, nRows, nCols, byteLength, ptr, isPacked });
+  }
+
+  writeWeightRows(weight: Weight, firstRow: number, blocks: Uint8Array): void {
+    const own = liveWeight(weight);
+    const rowBytes = rowByteLength(TENSOR_TYPES[own.type], own.nCols);
+    const n = blocks.byteLength / rowBytes;
+    assert(Number.isInteger(n) && firstRow + n <= own.nRows, "whole rows in range are written");
+    if (!own.isPacked) {
+      this.#arena.u8.set(blocks, own.ptr + firstRow * rowBytes);
+      return;
+    }
+    assert(firstRow % 4 === 0, "rows begin at a panel");
+    const workBytes = 4 * this.#kernels.pack_scratch_len(own.nCols);
+    this.#scratch.begin(blocks.byteLength + workBytes, 2);
+    const staged = this.#scratch.take(blocks.byteLength);
+    const work = this.#scratch.take(workBytes);
+    this.#arena.u8.set(blocks, staged);
+    this.#kernels.pack_rows(own.typeId, own.ptr, firstRow, staged, n, own.nCols, work);
+  }
+
+  freeWeight(weight: Weight): void {
+    const own = liveWeight(weight);
+    own.isFreed = true;
+    this.#arena.free(own.ptr);
+    this.#weightBytes -= own.byteLength;
+    this.#count(-own.byteLength);
+  }
+
+  embed(
+    out: EngineBuffer,
+    weight: Weight,
+    tokens: EngineBuffer,
+    nTokens: number,
+    scale: number,
+  ): void {
+    const { isPacked, nCols, nRows, ptr, type, typeId } = liveWeight(weight);
+    const to = pointer(out, 0, 4 * nTokens * nCols);
+    const first = pointer(tokens, 0, 4 * nTokens) / 4;
+    const rowBytes = rowByteLength(TENSOR_TYPES[type], nCols);
+    const ids = this.#arena.u32;
+    for (let i = 0; i < nTokens; i++) {
+      const token = ids[first + i] ?? nRows;
+      if (token >= nRows) assert(false, `token ${token} is one of ${nRows}`);
+      const row = to + 4 * i * nCols;
+      if (isPacked) this.#kernels.embed_packed_row(typeId, row, ptr, token, nCols, scale);
+      else this.#kernels.embed_row(typeId, row, ptr + token * rowBytes, nCols, scale);
+    }
+  }
+
+  normProject(
+    out: EngineBuffer,
+    x: EngineBuffer,
+    norm: Norm,
+    projections: readonly Projection[],
+    nTokens: number,
+  ): void {
+    let stride = 0;
+    for (const { weight } of projections) stride += weight.nRows;
+    const to = pointer(out, 0, 4 * nTokens * stride);
+    this.#beginNormed(x, norm, nTokens, 0);
+    let column = 0;
+    for (const { weight, bias } of projections) {
+      const { nRows } = weight;
+      this.#multiplier.multiply(liveWeight(weight), to, stride, column);
+      if (bias !== undefined) {
+        this.#kernels.add_bias(to, pointer(bias, 0, 4 * nRows), nTokens, stride, column, nRows);
+      }
+      column += nRows;
+    }
+  }
+
+  ropeTable(
+    out: EngineBuffer,
+    frequencies: RopeFrequencies,
+    firstPosition: number,
+    nTokens: number,
+  ): void {
+    const nPairs = frequencies.headDim / 2;
+    const to = pointer(out, 0, 8 * nTokens * nPairs);
+    const table = this.#frequencies.get(frequencies) ?? this.#addFrequencies(frequencies);
+    this.#kernels.rope_table(to, table, nPairs, firstPosition, nTokens);
+  }
+
+  ropeAppend(
+    qkv: EngineBuffer,
+    rows: LayerRows,
+    table: EngineBuffer,
+    shape: RopeShape,
+    firstPosition: number,
+    nTokens: number,
+  ): void {
+    this.#rowOps.ropeAppend(qkv, rows, table, shape, firstPosition, nTokens);
+  }
+
+  attend(
+    out: EngineBuffer,
+    qkv: EngineBuffer,
+    rows: LayerRows,
+    shape: AttendShape,
+    firstPosition: number,
+    nTokens: number,
+  ): void {
+    this.#rowOps.attend(out, qkv, rows, shape, firstPosition, nTokens);
+  }
+
+  projectAdd(
+    x: EngineBuffer,
+    input: EngineBuffer,
+    weight: Weight,
+    nTokens: number,
+    postNorm?: Norm,
+  ): void {
+    const { nCols, nRows } = weight;
+    const n = nTokens * nRows;
+    const to = pointer(x, 0, 4 * n);
+    this.#multiplier.begin(nCols, nTokens, 8 * n);
+    this.#multiplier.setInput(pointer(input, 0, 4 * nTokens * nCols));
+    let product = this.#scratch.take(4 * n);
+    this.#multiplier.multiply(liveWeight(weight), product, nRows, 0);
+    if (postNorm !== undefined) {
+      const normed = this.#scratch.take(4 * n);
+      const norm = pointer(postNorm.weight, 0, 4 * nRows);
+      this.#kernels.rms_norm(normed, product, norm, nTokens, nRows, postNorm.eps);
+      product = normed;
+    }
+    this.#kernels.add(to, product, n);
+  }
+
+  normGateUp(
+    out: EngineBuffer,
+    x: EngineBuffer,
+    norm: Norm,
+    gate: Weight,
+    up: Weight,
+    activation: Activation,
+    nTokens: number,
+  ): void {
+    const size = gate.nRows;
+    assert(up.nRows === size, "gate and up have as many rows");
+    const to = pointer(out, 0, 4 * nTokens * size);
+    this.#beginNormed(x, norm, nTokens, 8 * nTokens * size);
+    const gateUp = this.#scratch.take(8 * nTokens * size);
+    this.#multiplier.multiply(liveWeight(gate), gateUp, 2 * size, 0);
+    this.#multiplier.multiply(liveWeight(up), gateUp, 2 * size, size);
+    this.#kernels.gate(to, gateUp, nTokens, size, activation === "silu" ? 0 : 1);
+  }
+
+  logits(out: EngineBuffer, x: EngineBuffer, norm: Norm, weight: Weight, nTokens: number): void {
+    const to = pointer(out, 0, 4 * nTokens * weight.nRows);
+    this.#beginNormed(x, norm, nTokens, 0);
+    this.#multiplier.multiply(liveWeight(weight), to, weight.nRows, 0);
+  }
+
+  argmax(out: EngineBuffer, logits: EngineBuffer, nTokens: number, nCols: number): void {
+    const to = pointer(out, 0, 4 * nTokens) / 4;
+    const from = pointer(logits, 0, 4 * nTokens * nCols);
+    const u32 = this.#arena.u32;
+    for (let i = 0; i < nTokens; i++) {
+      u32[to + i] = this.#kernels.arg_max(from + 4 * i * nCols, nCols);
+    }
+  }
+
+  measureWindow(
+    out: EngineBuffer,
+    queries: EngineBuffer,
+    rows: LayerRows,
+    shape: AttendShape,
+    firstPosition: number,
+    nQueries: number,
+  ): void {
+    this.#rowOps.measureWindow(out, queries, rows, shape, firstPosition, nQueries);
+  }
+
+  gatherRows(dst: LayerRows, src: LayerRows, keep: readonly Uint32Array[]): void {
+    this.#rowOps.gatherRows(dst, src, keep);
+  }
+
+  dispose(): void {
+    this.#frequencies.clear(); // the memory goes with the instance
+  }
+
+  /** Norms x f32[nTokens, size] into the multiplier's input; `extraBytes` as in its `begin`. */
+  #beginNormed(x: EngineBuffer, norm: Norm, nTokens: number, extraBytes: number): void {
+    const weight = liveBuffer(norm.weight);
+    const size = weight.byteLength / 4;
+    const bytes = 4 * nTokens * size;
+    const from = pointer(x, 0, bytes);
+    this.#multiplier.begin(size, nTokens, bytes + extraBytes);
+    const normed = this.#scratch.take(bytes);
+    this.#kernels.rms_norm(normed, from, weight.ptr, nTokens, size, norm.eps);
+    this.#multiplier.setInput(normed);
+  }
+
+  #isPacked(type: TensorTypeName): boolean {
+    return this.activations === "q8" && this.#kernels.is_packed(TENSOR_TYPES[type].id) !== 0;
+  }
+
+  #addFrequencies(frequencies: RopeFrequencies): number {
+    const { base, headDim, scale = 1, factors } = frequencies;
+    const nPairs = headDim / 2;
+    const ptr = this.#arena.alloc(8 * nPairs, "rope frequencies");
+    const divisors = ptr + 4 * nPairs;
+    if (factors !== undefined) this.#arena.f32.set(factors, divisors / 4);
+    const nFactors = factors === undefined ? 0 : nPairs;
+    this.#kernels.rope_frequencies(ptr, nPairs, base, scale, divisors, nFactors);
+    this.#frequencies.set(frequencies, ptr);
+    return ptr;
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#bytes);
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The exports of the kernels that the engine calls (rust-kernels/src/exports). Pointers are byte
+ * offsets into the memory; `type` is ggml's number; codec 0 is f32, 1 is f16.
+ */
+export interface Kernels {
+  readonly memory: WebAssembly.Memory;
+  weight_bytes(type: number, nRows: number, nCols: number, isRaw: number): number;
+  is_packed(type: number): number;
+  pack_scratch_len(nCols: number): number;
+  pack_rows(
+    type: number,
+    weight: number,
+    firstRow: number,
+    rows: number,
+    n: number,
+    nCols: number,
+    scratch: number,
+  ): void;
+  quantize(
+    codes: number,
+    scales: number,
+    sums: number,
+    x: number,
+    nTokens: number,
+    nCols: number,
+  ): void;
+  mat_mul_packed(
+    type: number,
+    out: number,
+    stride: number,
+    column: number,
+    codes: number,
+    scales: number,
+    sums: number,
+    nTokens: number,
+    weight: number,
+    nRows: number,
+    nCols: number,
+    begin: number,
+    end: number,
+  ): void;
+  mat_mul_scratch_len(nCols: number): number;
+  mat_mul_raw(
+    type: number,
+    out: number,
+    stride: number,
+    column: number,
+    x: number,
+    nTokens: number,
+    weight: number,
+    nRows: number,
+    nCols: number,
+    begin: number,
+    end: number,
+    scratch: number,
+  ): void;
+  embed_row(type: number, out: number, row: number, nCols: number, scale: number): void;
+  embed_packed_row(
+    type: number,
+    out: number,
+    weight: number,
+    row: number,
+    nCols: number,
+    scale: number,
+  ): void;
+  rms_norm(
+    out: number,
+    x: number,
+    weight: number,
+    nTokens: number,
+    size: number,
+    eps: number,
+  ): void;
+  add_bias(
+    x: number,
+    bias: number,
+    nTokens: number,
+    stride: number,
+    column: number,
+    size: number,
+  ): void;
+  add(x: number, y: number, n: number): void;
+  gate(out: number, gateUp: number, nTokens: number, size: number, kind: number): void;
+  rope_frequencies(
+    out: number,
+    nPairs: number,
+    base: number,
+    scale: number,
+    factors: number,
+    nFactors: number,
+  ): void;
+  rope_table(
+    out: number,
+    frequencies: number,
+    nPairs: number,
+    firstPosition: number,
+    nTokens: number,
+  ): void;
+  norm_rotate(
+    x: number,
+    nTokens: number,
+    stride: number,
+    column: number,
+    nHeads: number,
+    headDim: number,
+    table: number,
+    style: number,
+    weight: number,
+    eps: number,
+  ): void;
+  append_rows(
+    codec: number,
+    rows: number,
+    x: number,
+    nTokens: number,
+    stride: number,
+    column: number,
+    headDim: number,
+  ): void;
+  attend_scratch_len(nQueries: number, headDim: number): number;
+  attend_head(
+    codec: number,
+    out: number,
+    outStride: number,
+    outColumn: number,
+    q: number,
+    qStride: number,
+    qColumn: number,
+    nTokens: number,
+    nGroups: number,
+    headDim: number,
+    keys: number,
+    values: number,
+    positions: number,
+    length: number,
+    firstPosition: number,
+    scale: number,
+    window: number,
+    scratch: number,
+  ): void;
+  measure_scratch_len(nRows: number, headDim: number): number;
+  measure_window_head(
+    codec: number,
+    out: number,
+    outStride: number,
+    q: number,
+    qStride: number,
+    qColumn: number,
+    nTokens: number,
+    nGroups: number,
+    headDim: number,
+    keys: number,
+    positions: number,
+    length: number,
+    firstPosition: number,
+    scale: number,
+    window: number,
+    scratch: number,
+  ): void;
+  gather_rows(
+    dstCodec: number,
+    dst: number,
+    srcCodec: number,
+    src: number,
+    keep: number,
+    n: number,
+    headDim: number,
+  ): void;
+  arg_max(values: number, n: number): number;
+}

@@ -1,0 +1,95 @@
+// Matrix products: one input, quantised at most once, against several weights.
+import { assert } from "../../errors.ts";
+import type { WasmWeight } from "./buffers.ts";
+import type { Kernels } from "./kernels.ts";
+import type { OpScratch } from "./op-scratch.ts";
+
+export class Multiplier {
+  readonly #kernels: Kernels;
+  readonly #scratch: OpScratch;
+  #input = 0;
+  #nCols = 0;
+  #nTokens = 0;
+  #isQuantized = false;
+  #codes = 0;
+  #scales = 0;
+  #sums = 0;
+  #work = 0;
+
+  constructor(kernels: Kernels, scratch: OpScratch) {
+    this.#kernels = kernels;
+    this.#scratch = scratch;
+  }
+
+  /**
+   * Begins an op on an input f32[nTokens, nCols]: takes scratch for its quantised form, and
+   * announces `extraBytes` in at most two parts that the op takes itself.
+   */
+  begin(nCols: number, nTokens: number, extraBytes: number): void {
+    const cells = nCols * nTokens;
+    const sideBytes = Math.ceil(cells / 32) * 8;
+    const workBytes = 4 * this.#kernels.mat_mul_scratch_len(nCols);
+    this.#scratch.begin(2 * cells + 2 * sideBytes + workBytes + extraBytes, 6);
+    this.#codes = this.#scratch.take(2 * cells);
+    this.#scales = this.#scratch.take(sideBytes);
+    this.#sums = this.#scratch.take(sideBytes);
+    this.#work = this.#scratch.take(workBytes);
+    this.#nCols = nCols;
+    this.#nTokens = nTokens;
+    this.#isQuantized = false;
+  }
+
+  /** Where the input lies, f32. */
+  setInput(ptr: number): void {
+    this.#input = ptr;
+  }
+
+  /** out f32[nTokens, stride] from `column` = weight times input. */
+  multiply(weight: WasmWeight, out: number, stride: number, column: number): void {
+    const { typeId, ptr, nRows, nCols } = weight;
+    if (nCols !== this.#nCols) assert(false, `${weight.label} takes ${this.#nCols} columns`);
+    if (!weight.isPacked) {
+      this.#kernels.mat_mul_raw(
+        typeId,
+        out,
+        stride,
+        column,
+        this.#input,
+        this.#nTokens,
+        ptr,
+        nRows,
+        nCols,
+        0,
+        nRows,
+        this.#work,
+      );
+      return;
+    }
+    if (!this.#isQuantized) {
+      this.#kernels.quantize(
+        this.#codes,
+        this.#scales,
+        this.#sums,
+        this.#input,
+        this.#nTokens,
+        nCols,
+      );
+      this.#isQuantized = true;
+    }
+    this.#kernels.mat_mul_packed(
+      typeId,
+      out,
+      stride,
+      column,
+      this.#codes,
+      this.#scales,
+      this.#sums,
+      this.#nTokens,
+      ptr,
+      nRows,
+      nCols,
+      0,
+      nRows,
+    );
+  }
+}

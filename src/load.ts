@@ -1,0 +1,146 @@
+// Bytes -> GGUF table -> weights on the engine -> tokenizer: what a Model is made of.
+import { createEngine } from "./engine/create-engine.ts";
+import type { Engine } from "./engine/engine.ts";
+import { createHostKernels } from "./engine/wasm/select-kernels.ts";
+import { KvasirError, throwIfAborted } from "./errors.ts";
+import type { ByteSource } from "./gguf/byte-source.ts";
+import type { GgufFile } from "./gguf/parse.ts";
+import { parseSharded } from "./gguf/shards.ts";
+import type { ModelConfig } from "./model/config.ts";
+import { readModelConfig } from "./model/read-config.ts";
+import { Transformer } from "./model/transformer.ts";
+import type { ModelSource, Runtime } from "./runtime/runtime.ts";
+import { LocalSession } from "./session.ts";
+import { createChatTemplate } from "./tokenizer/chat-template.ts";
+import { createTokenizer } from "./tokenizer/from-gguf.ts";
+import type { LoadOptions, Model, Session, SessionOptions } from "./types.ts";
+import { loadWeights, readRopeFactors } from "./weights/load-weights.ts";
+
+/**
+ * Loads a model from a GGUF file.
+ *
+ * Weights are streamed from the source to the engine in small slices; the file is never held whole.
+ * A first shard (`-00001-of-0000N.gguf`) brings the others with it.
+ *
+ * @param source Path, URL, File or Blob, bytes, or a ByteSource of your own.
+ * @param options.engine Default "auto": the fastest that works here.
+ * @param options.activations Default "q8" (int8 per block of 32, fast); "f32" multiplies dequantised
+ *   weights in f32 and is what parity with f32 oracles runs on.
+ * @returns The model; `dispose` it to free the weights.
+ * @throws {KvasirError} `not-found`, `network`, `checksum`, `bad-gguf`, `unsupported-model`,
+ *   `out-of-memory` with both numbers before anything is loaded, `unavailable`, `aborted`.
+ */
+export async function load(
+  source: ModelSource,
+  options: LoadOptions & { readonly runtime: Runtime },
+): Promise<Model> {
+  const started = performance.now();
+  const { runtime, signal, onProgress, sha256 } = options;
+  throwIfAborted(signal, "load the model");
+  const openOptions = {
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  };
+  const opened = await runtime.openByteSource(source, {
+    ...openOptions,
+    ...(sha256 === undefined ? {} : { sha256 }),
+  });
+  let sources: readonly ByteSource[] = [opened];
+  try {
+    const gguf = await parseSharded(opened, (name) => runtime.openByteSource(name, openOptions), {
+      name: typeof source === "string" || source instanceof URL ? String(source) : opened.name,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    sources = gguf.sources;
+    return await loadParsed(gguf, options, started);
+  } finally {
+    await Promise.all(sources.map((open) => open.close?.()));
+  }
+}
+
+async function loadParsed(
+  gguf: GgufFile,
+  options: LoadOptions & { readonly runtime: Runtime },
+  started: number,
+): Promise<Model> {
+  const { runtime, engine: name = "auto", signal, onProgress } = options;
+  const plain = readModelConfig(gguf);
+  const config = withRopeFactors(plain, await readRopeFactors(gguf, plain.headDim));
+  const tokenizer = createTokenizer(gguf.metadata);
+  const chatTemplate = createChatTemplate(gguf.metadata, tokenizer);
+  const activations = options.activations ?? (name === "reference" ? "f32" : "q8");
+  const created = await createEngine({ engine: name, activations, runtime });
+  if (created === null) {
+    throw new KvasirError("unavailable", "Cannot load the model: no engine works on this platform");
+  }
+  const { engine } = created;
+  try {
+    const weights = await loadWeights(engine, gguf, config, {
+      signal,
+      onProgress: (progress) => onProgress?.({ phase: "load", ...progress }),
+    });
+    const kernels = createHostKernels(await runtime.loadKernels("simd128"));
+    const transformer = new Transformer(engine, config, weights);
+    const parts = { transformer, tokenizer, chatTemplate, kernels };
+    return new LocalModel(engine, parts, performance.now() - started);
+  } catch (error) {
+    engine.dispose();
+    throw error;
+  }
+}
+
+function withRopeFactors(config: ModelConfig, factors: Float32Array | undefined): ModelConfig {
+  if (factors === undefined) return config;
+  const scaled = new Map(config.layers.map(({ rope }) => [rope, { ...rope, factors }]));
+  const layers = config.layers.map((layer) => ({
+    ...layer,
+    rope: scaled.get(layer.rope) ?? layer.rope,
+  }));
+  return { ...config, layers };
+}
+
+type SessionParts = ConstructorParameters<typeof LocalSession>[0];
+
+/** A loaded model and the sessions on it. */
+export class LocalModel implements Model {
+  readonly config: ModelConfig;
+  readonly tokenizer: SessionParts["tokenizer"];
+  readonly chatTemplate: SessionParts["chatTemplate"];
+  readonly engine: { readonly name: Engine["name"]; readonly activations: Engine["activations"] };
+  readonly loadMs: number;
+  /** For the parity checks, which look at every logit. */
+  readonly parts: SessionParts;
+  readonly #engine: Engine;
+  readonly #sessions = new Set<Session>();
+  #isDisposed = false;
+
+  constructor(engine: Engine, parts: SessionParts, loadMs: number) {
+    this.#engine = engine;
+    this.parts = parts;
+    this.config = parts.transformer.config;
+    this.tokenizer = parts.tokenizer;
+    this.chatTemplate = parts.chatTemplate;
+    this.engine = { name: engine.name, activations: engine.activations };
+    this.loadMs = loadMs;
+  }
+
+  session(options: SessionOptions = {}): Session {
+    if (this.#isDisposed) {
+      throw new KvasirError("disposed", "Cannot make a session: the model was disposed");
+    }
+    const session = new LocalSession(this.parts, options, () => this.#sessions.delete(session));
+    this.#sessions.add(session);
+    return session;
+  }
+
+  memory(): ReturnType<Engine["memory"]> {
+    return this.#engine.memory();
+  }
+
+  dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    for (const session of [...this.#sessions]) session.dispose();
+    this.#engine.dispose();
+  }
+}

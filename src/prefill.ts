@@ -1,0 +1,161 @@
+// Prompt tokens -> cache rows, layer by layer: all chunks through layer l, compress layer l, then
+// layer l + 1. Only the hidden states and one layer's full rows exist at a time.
+import type { KvCache } from "./cache/kv-cache.ts";
+import type { Compressor } from "./compress.ts";
+import type { EngineBuffer } from "./engine/engine.ts";
+import { throwIfAborted } from "./errors.ts";
+import type { Transformer } from "./model/transformer.ts";
+import { Yielder } from "./yielder.ts";
+
+const F32_BYTES = 4;
+
+export interface PrefillOptions {
+  readonly transformer: Transformer;
+  readonly cache: KvCache;
+  readonly compressor: Compressor;
+  /** Tokens per step. */
+  readonly chunkSize: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Tokens times layers. */
+export interface PrefillProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
+/**
+ * Reads `tokens` (at least one) from position `cache.seen` on, compresses as the method says, and
+ * yields after each step. When the caller leaves early, or after an error, the cache is as before.
+ *
+ * @param useHidden Called before the buffers go, with x f32[nTokens, hiddenSize] after the last
+ *   layer: what logits are made of.
+ * @throws {KvasirError} `aborted`, `out-of-memory`, `bad-option` for a budget that this prompt
+ *   cannot be brought down to.
+ */
+export async function* prefill(
+  tokens: Uint32Array,
+  options: PrefillOptions,
+  useHidden: (hidden: EngineBuffer) => void | Promise<void>,
+): AsyncGenerator<PrefillProgress> {
+  const { cache, compressor } = options;
+  const seenBefore = cache.seen;
+  const run = new Prefill(tokens, options);
+  let isComplete = false;
+  try {
+    compressor.planPrefill(tokens.length);
+    run.allocate();
+    yield* run.layers();
+    await useHidden(run.hidden);
+    cache.advance(tokens.length);
+    compressor.finish();
+    cache.releaseStaging();
+    isComplete = true;
+  } finally {
+    run.release();
+    if (!isComplete) {
+      compressor.release();
+      cache.abandon(seenBefore);
+    }
+  }
+}
+
+class Prefill {
+  readonly #tokens: Uint32Array;
+  readonly #options: PrefillOptions;
+  readonly #firstPosition: number;
+  readonly #allocated: EngineBuffer[] = [];
+  readonly #yielder = new Yielder();
+
+  constructor(tokens: Uint32Array, options: PrefillOptions) {
+    this.#tokens = tokens;
+    this.#options = options;
+    this.#firstPosition = options.cache.seen;
+  }
+
+  #hidden: EngineBuffer | undefined;
+  #tables: EngineBuffer[] = [];
+  #workspace: ReturnType<Transformer["createWorkspace"]> | undefined;
+
+  get hidden(): EngineBuffer {
+    if (this.#hidden === undefined) throw new Error("Broken invariant: allocate comes first");
+    return this.#hidden;
+  }
+
+  allocate(): void {
+    const { transformer, chunkSize } = this.#options;
+    const { engine, config } = transformer;
+    const nTokens = this.#tokens.length;
+    this.#hidden = this.#alloc(F32_BYTES * nTokens * config.hiddenSize, "hidden states");
+    const ids = this.#alloc(F32_BYTES * nTokens, "tokens");
+    engine.write(ids, 0, new Uint8Array(this.#tokens.slice().buffer));
+    transformer.embed(this.#hidden, ids, nTokens);
+    this.#tables = transformer.createTables(nTokens);
+    this.#allocated.push(...this.#tables);
+    transformer.fillTables(this.#tables, this.#firstPosition, nTokens);
+    this.#workspace = transformer.createWorkspace(Math.min(chunkSize, nTokens));
+  }
+
+  release(): void {
+    const { transformer } = this.#options;
+    if (this.#workspace !== undefined) transformer.freeWorkspace(this.#workspace);
+    for (const buffer of this.#allocated) transformer.engine.free(buffer);
+  }
+
+  async *layers(): AsyncGenerator<PrefillProgress> {
+    const { transformer, cache, compressor } = this.#options;
+    const nTokens = this.#tokens.length;
+    const { nLayers } = transformer.config;
+    const nWanted = Math.max(...transformer.config.layers.map((_, l) => compressor.wantsQueries(l)));
+    const queries =
+      nWanted > 0 ? this.#alloc(F32_BYTES * nWanted * transformer.qkvStride, "queries") : undefined;
+    for (let l = 0; l < nLayers; l++) {
+      cache.openLayer(l, nTokens, { compress: compressor.stages(l) });
+      const nQueries = Math.min(compressor.wantsQueries(l), nTokens);
+      yield* this.#chunks(l, queries, nQueries);
+      const first = this.#firstPosition + nTokens - nQueries;
+      const keep =
+        queries !== undefined && nQueries > 0
+          ? await compressor.compressLayer(l, queries, first, nQueries)
+          : await compressor.compressLayer(l, this.hidden, first, 0);
+      cache.closeLayer(l, keep);
+    }
+  }
+
+  /** All chunks through layer `l`; the last `nQueries` rotated queries are copied to `queries`. */
+  async *#chunks(
+    l: number,
+    queries: EngineBuffer | undefined,
+    nQueries: number,
+  ): AsyncGenerator<PrefillProgress> {
+    const { transformer, cache, chunkSize, signal } = this.#options;
+    const { engine, config } = transformer;
+    const workspace = this.#workspace;
+    if (workspace === undefined) throw new Error("Broken invariant: allocate comes first");
+    const nTokens = this.#tokens.length;
+    const rows = cache.openRows(l);
+    for (let begin = 0; begin < nTokens; begin += chunkSize) {
+      throwIfAborted(signal, "read the prompt");
+      const n = Math.min(chunkSize, nTokens - begin);
+      const part = (buffer: EngineBuffer, size: number): EngineBuffer =>
+        engine.slice(buffer, F32_BYTES * begin * size, F32_BYTES * n * size);
+      const x = part(this.hidden, config.hiddenSize);
+      const tables = this.#tables.map((table) => part(table, config.headDim));
+      transformer.layer(workspace, l, x, rows, tables, this.#firstPosition + begin, n);
+      const from = Math.max(begin, nTokens - nQueries);
+      if (queries !== undefined && from < begin + n) {
+        const stride = F32_BYTES * transformer.qkvStride;
+        const at = (from - (nTokens - nQueries)) * stride;
+        engine.copy(queries, at, workspace.qkv, (from - begin) * stride, (begin + n - from) * stride);
+      }
+      await this.#yielder.pause();
+      yield { done: l * nTokens + begin + n, total: config.nLayers * nTokens };
+    }
+  }
+
+  #alloc(byteLength: number, label: string): EngineBuffer {
+    const buffer = this.#options.transformer.engine.alloc(byteLength, label);
+    this.#allocated.push(buffer);
+    return buffer;
+  }
+}

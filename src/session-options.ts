@@ -1,0 +1,67 @@
+// Defaults and ranges of what a session is asked for.
+import type { Activations, CodecName } from "./engine/engine.ts";
+import { KvasirError } from "./errors.ts";
+import type { GenerateOptions, SessionOptions } from "./types.ts";
+
+const DEFAULT_CHUNK_SIZE = 128;
+const DEFAULT_HEADROOM = 64;
+const DEFAULT_MAX_TOKENS = 256;
+const MAX_CHUNK_SIZE = 4096;
+
+export interface ResolvedSession {
+  readonly method: NonNullable<SessionOptions["method"]>;
+  readonly budget: SessionOptions["budget"];
+  readonly codec: CodecName;
+  readonly chunkSize: number;
+  readonly headroom: number;
+  readonly flow: "strict" | "usual";
+}
+
+/** @throws {KvasirError} `bad-option` naming the option, its value and the range. */
+export function resolveSession(options: SessionOptions, activations: Activations): ResolvedSession {
+  const {
+    method = "full",
+    budget,
+    codec = activations === "f32" ? "f32" : "f16",
+    chunkSize = DEFAULT_CHUNK_SIZE,
+    headroom = DEFAULT_HEADROOM,
+    flow = "strict",
+  } = options;
+  checkChoice("codec", codec, ["f32", "f16"]);
+  checkChoice("flow", flow, ["strict", "usual"]);
+  checkInteger("make a session", "chunkSize", chunkSize, 1, MAX_CHUNK_SIZE);
+  checkInteger("make a session", "headroom", headroom, 1, 2 ** 20);
+  return { method, budget, codec, chunkSize, headroom, flow };
+}
+
+export function resolveGenerate(options: GenerateOptions): {
+  readonly maxTokens: number;
+  readonly ignoreEos: boolean;
+} {
+  const { maxTokens = DEFAULT_MAX_TOKENS, ignoreEos = false, logprobs } = options;
+  checkInteger("generate", "maxTokens", maxTokens, 1, 2 ** 31 - 1);
+  if (logprobs !== undefined) checkInteger("generate", "logprobs", logprobs, 0, 256);
+  return { maxTokens, ignoreEos };
+}
+
+function checkChoice(name: string, value: string, choices: readonly string[]): void {
+  if (choices.includes(value)) return;
+  throw new KvasirError(
+    "bad-option",
+    `Cannot make a session: ${name} must be one of ${choices.join(", ")}, got "${value}"`,
+  );
+}
+
+function checkInteger(
+  action: string,
+  name: string,
+  value: number,
+  min: number,
+  max: number,
+): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  throw new KvasirError(
+    "bad-option",
+    `Cannot ${action}: ${name} must be an integer from ${min} to ${max}, got ${value}`,
+  );
+}

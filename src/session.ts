@@ -1,0 +1,273 @@
+// The whole run on one page: prefill -> compress -> decode -> sample -> stream.
+import { KvCache } from "./cache/kv-cache.ts";
+import { createCompressor, type Compressor } from "./compress.ts";
+import type { SelectKernels } from "./compression/kernels.ts";
+import { createMethod } from "./compression/registry.ts";
+import { Conversation } from "./conversation.ts";
+import { Decoder } from "./decode.ts";
+import { KvasirError, throwIfAborted } from "./errors.ts";
+import type { Transformer } from "./model/transformer.ts";
+import { prefill } from "./prefill.ts";
+import type { SampleKernels } from "./sampler/kernels.ts";
+import { createSampler, type Sampler } from "./sampler/sampler.ts";
+import { resolveGenerate, resolveSession, type ResolvedSession } from "./session-options.ts";
+import { createStopSequences } from "./stop-sequences.ts";
+import { Stopwatch } from "./stopwatch.ts";
+import type { ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
+import type {
+  FinishReason,
+  GenerateEvent,
+  GenerateInput,
+  GenerateOptions,
+  Session,
+  SessionOptions,
+  SessionUsage,
+  TokenLogprob,
+} from "./types.ts";
+import { Yielder } from "./yielder.ts";
+
+/** Tokens that penalties look back at, as in llama.cpp. */
+const N_RECENT = 64;
+
+export interface SessionParts {
+  readonly transformer: Transformer;
+  readonly tokenizer: Tokenizer;
+  readonly chatTemplate: ChatTemplate | null;
+  readonly kernels: SelectKernels & SampleKernels;
+}
+
+interface Choice {
+  readonly token: number;
+  readonly logprob?: number;
+  readonly topLogprobs?: readonly TokenLogprob[];
+}
+
+export class LocalSession implements Session {
+  readonly #parts: SessionParts;
+  readonly #options: ResolvedSession;
+  readonly #cache: KvCache;
+  readonly #compressor: Compressor;
+  readonly #decoder: Decoder;
+  readonly #conversation: Conversation;
+  readonly #onDispose: () => void;
+  readonly #stopwatch = new Stopwatch();
+  #tokens = { prompt: 0, completion: 0 };
+  /** Sampled, shown, and not read yet. */
+  #pending: number[] = [];
+  #recent: number[] = [];
+  #isBusy = false;
+  #isDisposed = false;
+
+  constructor(parts: SessionParts, options: SessionOptions, onDispose: () => void = () => {}) {
+    const { engine, config } = parts.transformer;
+    const resolved = resolveSession(options, engine.activations);
+    const { codec, headroom, method, budget } = resolved;
+    const { nLayers, nKvHeads, headDim } = config;
+    this.#parts = parts;
+    this.#options = resolved;
+    this.#onDispose = onDispose;
+    this.#cache = new KvCache(engine, { nLayers, nKvHeads, headDim, codec, headroom });
+    this.#compressor = createCompressor({
+      engine,
+      cache: this.#cache,
+      method: createMethod(method),
+      budget,
+      kernels: parts.kernels,
+      config,
+    });
+    this.#decoder = new Decoder(parts.transformer, this.#cache);
+    this.#conversation = new Conversation(parts.tokenizer, parts.chatTemplate);
+  }
+
+  generate(input: GenerateInput, options: GenerateOptions = {}): AsyncIterable<GenerateEvent> {
+    this.#check();
+    resolveGenerate(options);
+    createStopSequences(options.stop);
+    const sampler = createSampler(options, this.#parts.kernels);
+    return this.#guarded(this.#run(input, options, sampler));
+  }
+
+  usage(): SessionUsage {
+    return {
+      tokens: { ...this.#tokens },
+      position: this.#cache.seen,
+      cache: this.#cache.usage(),
+      timing: this.#stopwatch.timing(),
+    };
+  }
+
+  reset(): void {
+    this.#check();
+    if (this.#isBusy) throw busy("reset the session");
+    this.#cache.reset();
+    this.#conversation.reset();
+    this.#pending = [];
+    this.#recent = [];
+    this.#tokens = { prompt: 0, completion: 0 };
+  }
+
+  dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    if (!this.#isBusy) this.#free();
+    this.#onDispose();
+  }
+
+  /** One answer at a time; `dispose` in the middle of one frees when it ends. */
+  async *#guarded(run: AsyncGenerator<GenerateEvent>): AsyncGenerator<GenerateEvent> {
+    this.#check();
+    if (this.#isBusy) throw busy("generate");
+    this.#isBusy = true;
+    try {
+      yield* run;
+    } finally {
+      this.#isBusy = false;
+      if (this.#isDisposed) this.#free();
+    }
+  }
+
+  async *#run(
+    input: GenerateInput,
+    options: GenerateOptions,
+    sampler: Sampler,
+  ): AsyncGenerator<GenerateEvent> {
+    const { signal } = options;
+    throwIfAborted(signal, "generate");
+    const own = this.#conversation.tokensOf(input, this.#cache.seen === 0);
+    const tokens = new Uint32Array(this.#pending.length + own.length);
+    tokens.set(this.#pending);
+    tokens.set(own, this.#pending.length);
+    this.#checkContext(tokens.length);
+    this.#stopwatch.start(tokens.length);
+    yield* this.#read(tokens, signal);
+    const answer = { text: "" };
+    try {
+      const reason = yield* this.#answer(options, sampler, answer);
+      yield { type: "done", reason, text: answer.text, usage: this.usage() };
+    } finally {
+      this.#conversation.add(input, answer.text);
+    }
+  }
+
+  /** Prefill and compression; in the strict flow the last token is then read again. */
+  async *#read(
+    tokens: Uint32Array,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<GenerateEvent> {
+    const { transformer } = this.#parts;
+    const { chunkSize, flow } = this.#options;
+    const steps = prefill(
+      tokens,
+      {
+        transformer,
+        cache: this.#cache,
+        compressor: this.#compressor,
+        chunkSize,
+        signal,
+      },
+      (hidden) => this.#decoder.takeLast(hidden, tokens.length),
+    );
+    for await (const progress of steps) yield { type: "prefill", ...progress };
+    this.#pending = [];
+    this.#tokens.prompt += tokens.length;
+    this.#remember(tokens);
+    const usage = this.#cache.usage();
+    if (usage.keptRows < usage.fullRows) {
+      if (flow === "strict") {
+        this.#cache.truncate(this.#cache.seen - 1);
+        this.#decoder.step(tokens.at(-1) ?? 0);
+      }
+      yield { type: "compressed", usage };
+    }
+    this.#stopwatch.prefilled();
+  }
+
+  async *#answer(
+    options: GenerateOptions,
+    sampler: Sampler,
+    answer: { text: string },
+  ): AsyncGenerator<GenerateEvent, FinishReason> {
+    const { maxTokens, ignoreEos } = resolveGenerate(options);
+    const { tokenizer, transformer } = this.#parts;
+    const stops = createStopSequences(options.stop);
+    const pieces = tokenizer.decodeStream({ keepSpecial: false });
+    const yielder = new Yielder();
+    for (let n = 1; ; n++) {
+      throwIfAborted(options.signal, "generate");
+      const choice = await this.#choose(options, sampler);
+      this.#stopwatch.token();
+      if (!ignoreEos && tokenizer.stopTokens.has(choice.token)) {
+        const rest = stops.push(pieces.end()).text + stops.end();
+        answer.text += rest;
+        if (rest !== "") yield { type: "token", ...choice, text: rest };
+        return "stop";
+      }
+      const isLast = n >= maxTokens || this.#cache.seen >= transformer.config.contextLength;
+      const shown = stops.push(pieces.push(choice.token) + (isLast ? pieces.end() : ""));
+      const text = shown.text + (isLast ? stops.end() : "");
+      answer.text += text;
+      this.#tokens.completion++;
+      this.#pending = shown.isStopped ? [] : [choice.token];
+      yield { type: "token", ...choice, text };
+      if (shown.isStopped) return "stop";
+      if (isLast) return "length";
+      throwIfAborted(options.signal, "generate");
+      this.#decoder.step(choice.token);
+      this.#pending = [];
+      this.#remember([choice.token]);
+      await yielder.pause();
+    }
+  }
+
+  async #choose(options: GenerateOptions, sampler: Sampler): Promise<Choice> {
+    const { logprobs } = options;
+    const isPlain = logprobs === undefined && isGreedy(options);
+    if (isPlain) return { token: await this.#decoder.best() };
+    const logits = await this.#decoder.logits();
+    const token = sampler.sample(logits, this.#recent);
+    if (logprobs === undefined) return { token };
+    const { tokenizer } = this.#parts;
+    const { logprob, top } = sampler.logprobs(logits, token, logprobs);
+    const topLogprobs = top.map((one) => ({ ...one, text: tokenizer.piece(one.token) }));
+    return { token, logprob, topLogprobs };
+  }
+
+  #remember(tokens: ArrayLike<number>): void {
+    this.#recent.push(...Array.from(tokens).slice(-N_RECENT));
+    if (this.#recent.length > 4 * N_RECENT) this.#recent = this.#recent.slice(-N_RECENT);
+  }
+
+  #checkContext(nTokens: number): void {
+    const { contextLength } = this.#parts.transformer.config;
+    const { seen } = this.#cache;
+    if (seen + nTokens <= contextLength) return;
+    throw new KvasirError(
+      "cache-full",
+      `Cannot generate: the model reads at most ${contextLength} tokens, ` +
+        `got ${nTokens} after the ${seen} read before`,
+    );
+  }
+
+  #check(): void {
+    if (this.#isDisposed) {
+      throw new KvasirError("disposed", "Cannot use the session: it was disposed");
+    }
+  }
+
+  #free(): void {
+    this.#compressor.release();
+    this.#cache.dispose();
+    this.#decoder.dispose();
+  }
+}
+
+function isGreedy(options: GenerateOptions): boolean {
+  const { temperature = 0, repetitionPenalty = 1, frequencyPenalty = 0 } = options;
+  const { presencePenalty = 0 } = options;
+  const hasPenalty = repetitionPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0;
+  return temperature === 0 && !hasPenalty;
+}
+
+function busy(action: string): KvasirError {
+  return new KvasirError("busy", `Cannot ${action}: the session is generating an answer`);
+}

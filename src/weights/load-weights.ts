@@ -1,0 +1,279 @@
+// Tensor table -> weights on the engine, streamed in slices: neither the file nor a whole tensor is
+// ever held on the host.
+import type { Engine, EngineBuffer, Norm, Projection, Weight } from "../engine/engine.ts";
+import { KvasirError, throwIfAborted } from "../errors.ts";
+import type { GgufFile } from "../gguf/parse.ts";
+import type { TensorInfo } from "../gguf/tensor-info.ts";
+import { rowByteLength } from "../gguf/tensor-type.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { dequantize } from "./formats/index.ts";
+import { EMBEDDING, layerTensor, OUTPUT, OUTPUT_NORM, ROPE_FACTORS } from "./names.ts";
+
+export interface LayerWeights {
+  readonly attentionNorm: Norm;
+  /** q, k, v. */
+  readonly qkv: readonly Projection[];
+  readonly qNorm: Norm | undefined;
+  readonly kNorm: Norm | undefined;
+  readonly attentionOutput: Weight;
+  readonly postAttentionNorm: Norm | undefined;
+  readonly ffnNorm: Norm;
+  readonly gate: Weight;
+  readonly up: Weight;
+  readonly down: Weight;
+  readonly postFfnNorm: Norm | undefined;
+}
+
+export interface ModelWeights {
+  readonly embedding: Weight;
+  readonly outputNorm: Norm;
+  /** The embedding itself where the model is tied. */
+  readonly output: Weight;
+  readonly layers: readonly LayerWeights[];
+}
+
+export interface LoadWeightsOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: { bytes: number; totalBytes: number }) => void) | undefined;
+}
+
+/** Bytes read at a time: large enough for a disk, small beside any model. */
+const SLICE_BYTES = 4 << 20;
+/** Rows that engines want together (`Engine.writeWeightRows`). */
+const ROW_STEP = 8;
+
+/**
+ * Loads every tensor that the model uses.
+ *
+ * @throws {KvasirError} `bad-gguf` for a tensor that is missing or has another shape, `out-of-memory`
+ *   with bytes wanted and available before anything is read, `aborted`, and what the source throws.
+ *   Nothing stays allocated then.
+ */
+export async function loadWeights(
+  engine: Engine,
+  gguf: GgufFile,
+  config: ModelConfig,
+  options: LoadWeightsOptions = {},
+): Promise<ModelWeights> {
+  const loader = new Loader(engine, gguf, options);
+  try {
+    const weights = plan(loader, config);
+    loader.checkMemory();
+    await loader.run();
+    return weights();
+  } catch (error) {
+    loader.release();
+    throw error;
+  }
+}
+
+/** The divisors of llama 3's rope scaling, undefined where the file has none. */
+export async function readRopeFactors(
+  gguf: GgufFile,
+  headDim: number,
+): Promise<Float32Array | undefined> {
+  const info = gguf.tensors.get(ROPE_FACTORS);
+  if (info === undefined) return undefined;
+  checkShape(gguf, info, [headDim / 2]);
+  const blocks = await info.source.read(info.byteOffset, info.byteLength);
+  return dequantize(info.type.name, blocks);
+}
+
+/** Names every tensor, and returns what they become once they are loaded. */
+function plan(loader: Loader, config: ModelConfig): () => ModelWeights {
+  const { hiddenSize, ffnSize, nHeads, nKvHeads, headDim, vocabSize, normEps } = config;
+  const norm = (name: string, size: number): (() => Norm) => {
+    const weight = loader.vector(name, size);
+    return () => ({ weight: weight(), eps: normEps });
+  };
+  const optional = <T>(isThere: boolean, make: () => () => T): (() => T | undefined) =>
+    isThere ? make() : () => undefined;
+  const embedding = loader.matrix(EMBEDDING, vocabSize, hiddenSize);
+  const outputNorm = norm(OUTPUT_NORM, hiddenSize);
+  const output = config.isTied ? embedding : loader.matrix(OUTPUT, vocabSize, hiddenSize);
+  const layers = config.layers.map((_, l) => {
+    const name = (part: string): string => layerTensor(l, part);
+    const matrix = (part: string, nRows: number, nCols: number): (() => Weight) =>
+      loader.matrix(name(`${part}.weight`), nRows, nCols);
+    const projection = (part: string, nRows: number): (() => Projection) => {
+      const weight = matrix(part, nRows, hiddenSize);
+      const bias = optional(config.hasBias, () => loader.vector(name(`${part}.bias`), nRows));
+      return () => {
+        const own = bias();
+        return own === undefined ? { weight: weight() } : { weight: weight(), bias: own };
+      };
+    };
+    const { hasQkNorm, hasPostNorm } = config;
+    const layerNorm = (part: string, size: number): (() => Norm) =>
+      norm(name(`${part}.weight`), size);
+    const parts = {
+      attentionNorm: layerNorm("attn_norm", hiddenSize),
+      q: projection("attn_q", nHeads * headDim),
+      k: projection("attn_k", nKvHeads * headDim),
+      v: projection("attn_v", nKvHeads * headDim),
+      qNorm: optional(hasQkNorm, () => layerNorm("attn_q_norm", headDim)),
+      kNorm: optional(hasQkNorm, () => layerNorm("attn_k_norm", headDim)),
+      attentionOutput: matrix("attn_output", hiddenSize, nHeads * headDim),
+      postAttentionNorm: optional(hasPostNorm, () => layerNorm("post_attention_norm", hiddenSize)),
+      ffnNorm: layerNorm("ffn_norm", hiddenSize),
+      gate: matrix("ffn_gate", ffnSize, hiddenSize),
+      up: matrix("ffn_up", ffnSize, hiddenSize),
+      down: matrix("ffn_down", hiddenSize, ffnSize),
+      postFfnNorm: optional(hasPostNorm, () => layerNorm("post_ffw_norm", hiddenSize)),
+    };
+    return (): LayerWeights => ({
+      attentionNorm: parts.attentionNorm(),
+      qkv: [parts.q(), parts.k(), parts.v()],
+      qNorm: parts.qNorm(),
+      kNorm: parts.kNorm(),
+      attentionOutput: parts.attentionOutput(),
+      postAttentionNorm: parts.postAttentionNorm(),
+      ffnNorm: parts.ffnNorm(),
+      gate: parts.gate(),
+      up: parts.up(),
+      down: parts.down(),
+      postFfnNorm: parts.postFfnNorm(),
+    });
+  });
+  return () => ({
+    embedding: embedding(),
+    outputNorm: outputNorm(),
+    output: output(),
+    layers: layers.map((layer) => layer()),
+  });
+}
+
+interface Job {
+  readonly info: TensorInfo;
+  readonly byteLength: number;
+  load(): Promise<void>;
+}
+
+class Loader {
+  readonly #engine: Engine;
+  readonly #gguf: GgufFile;
+  readonly #options: LoadWeightsOptions;
+  readonly #jobs: Job[] = [];
+  readonly #weights: Weight[] = [];
+  readonly #buffers: EngineBuffer[] = [];
+  #bytesDone = 0;
+
+  constructor(engine: Engine, gguf: GgufFile, options: LoadWeightsOptions) {
+    this.#engine = engine;
+    this.#gguf = gguf;
+    this.#options = options;
+  }
+
+  /** A matrix of the engine; the result is there after `run`. */
+  matrix(name: string, nRows: number, nCols: number): () => Weight {
+    const info = this.#find(name, [nCols, nRows]);
+    let weight: Weight | undefined;
+    this.#jobs.push({
+      info,
+      byteLength: this.#engine.weightByteLength(info.type.name, nRows, nCols),
+      load: async () => {
+        const own = this.#engine.createWeight(name, info.type.name, nRows, nCols);
+        this.#weights.push(own);
+        await this.#stream(own, info);
+        weight = own;
+      },
+    });
+    return () => loaded(weight, name);
+  }
+
+  /** A vector, always f32 on the engine. */
+  vector(name: string, size: number): () => EngineBuffer {
+    const info = this.#find(name, [size]);
+    let buffer: EngineBuffer | undefined;
+    this.#jobs.push({
+      info,
+      byteLength: 4 * size,
+      load: async () => {
+        const blocks = await info.source.read(
+          info.byteOffset,
+          info.byteLength,
+          this.#options.signal,
+        );
+        const own = this.#engine.alloc(4 * size, name);
+        this.#buffers.push(own);
+        const values = dequantize(info.type.name, blocks);
+        this.#engine.write(own, 0, new Uint8Array(values.buffer, values.byteOffset, 4 * size));
+        this.#advance(info.byteLength);
+        buffer = own;
+      },
+    });
+    return () => loaded(buffer, name);
+  }
+
+  /** @throws {KvasirError} `out-of-memory` when the weights alone pass what the engine can hold. */
+  checkMemory(): void {
+    const wanted = this.#jobs.reduce((sum, job) => sum + job.byteLength, 0);
+    const { bytes, limitBytes } = this.#engine.memory();
+    if (wanted <= limitBytes - bytes) return;
+    throw new KvasirError(
+      "out-of-memory",
+      `Cannot load "${this.#gguf.name}": its weights take ${wanted} bytes, the engine ` +
+        `"${this.#engine.name}" has room for ${limitBytes - bytes} bytes`,
+    );
+  }
+
+  /** In the order of the file, so that a download is read once from front to back. */
+  async run(): Promise<void> {
+    this.#jobs.sort((a, b) => a.info.byteOffset - b.info.byteOffset);
+    for (const job of this.#jobs) {
+      throwIfAborted(this.#options.signal, "load the model");
+      await job.load();
+    }
+  }
+
+  release(): void {
+    for (const weight of this.#weights) this.#engine.freeWeight(weight);
+    for (const buffer of this.#buffers) this.#engine.free(buffer);
+  }
+
+  #find(name: string, dims: readonly number[]): TensorInfo {
+    const info = this.#gguf.tensors.get(name);
+    if (info === undefined) {
+      throw new KvasirError(
+        "bad-gguf",
+        `Cannot load "${this.#gguf.name}": tensor "${name}" is missing`,
+      );
+    }
+    checkShape(this.#gguf, info, dims);
+    return info;
+  }
+
+  async #stream(weight: Weight, info: TensorInfo): Promise<void> {
+    const rowBytes = rowByteLength(info.type, weight.nCols);
+    const rowsAtOnce = ROW_STEP * Math.max(1, Math.floor(SLICE_BYTES / rowBytes / ROW_STEP));
+    for (let row = 0; row < weight.nRows; row += rowsAtOnce) {
+      const n = Math.min(rowsAtOnce, weight.nRows - row);
+      const byteOffset = info.byteOffset + row * rowBytes;
+      const blocks = await info.source.read(byteOffset, n * rowBytes, this.#options.signal);
+      this.#engine.writeWeightRows(weight, row, blocks);
+      this.#advance(blocks.byteLength);
+      throwIfAborted(this.#options.signal, "load the model");
+    }
+  }
+
+  #advance(byteLength: number): void {
+    this.#bytesDone += byteLength;
+    const totalBytes = this.#jobs.reduce((sum, job) => sum + job.info.byteLength, 0);
+    this.#options.onProgress?.({ bytes: this.#bytesDone, totalBytes });
+  }
+}
+
+function loaded<T>(value: T | undefined, name: string): T {
+  if (value === undefined) throw new Error(`Broken invariant: ${name} is loaded`);
+  return value;
+}
+
+function checkShape(gguf: GgufFile, info: TensorInfo, dims: readonly number[]): void {
+  const found = info.dims.filter((dim, i) => dim !== 1 || i < dims.length);
+  if (found.length === dims.length && found.every((dim, i) => dim === dims[i])) return;
+  throw new KvasirError(
+    "bad-gguf",
+    `Cannot load "${gguf.name}": tensor "${info.name}" must have dims [${dims.join(", ")}], ` +
+      `got [${info.dims.join(", ")}]`,
+  );
+}
