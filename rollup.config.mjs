@@ -1,5 +1,5 @@
 // Builds dist/: every entry as one ES module, shared code in chunks beside them, types as .d.ts.
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { nodeResolve } from "@rollup/plugin-node-resolve";
 import { dts } from "rollup-plugin-dts";
@@ -29,14 +29,34 @@ const wgsl = {
   },
 };
 
+const kernelFile = /\/kernels\/\w+\/[^/]+\.wasm$/;
+
 /** Kernels stay files in dist/kernels; an import of one (workerd) becomes relative to the output. */
 const kernels = {
   name: "kernels",
-  resolveId(source) {
-    const file = /\/kernels\/\w+\/[^/]+\.wasm$/.exec(source);
-    return file === null
-      ? null
-      : { id: join(import.meta.dirname, "dist", file[0]), external: "relative" };
+  resolveId: (source) => (kernelFile.test(source) ? { id: source, external: "absolute" } : null),
+};
+
+/** The licences of what is bundled in. */
+const notices = {
+  name: "notices",
+  generateBundle(_, bundle) {
+    const modules = Object.values(bundle).flatMap((chunk) => Object.keys(chunk.modules ?? {}));
+    const inside = /^(.*\/node_modules\/((?:@[^/]+\/)?[^/]+))\//;
+    const packages = new Map(
+      modules.flatMap((id) => {
+        const found = inside.exec(id.replaceAll("\\", "/"));
+        return found === null ? [] : [[found[2], found[1]]];
+      }),
+    );
+    const texts = [...packages].sort().map(([name, folder]) => {
+      const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+      const file = readdirSync(folder).find((entry) => /^licen[sc]e/i.test(entry));
+      const text = file === undefined ? "" : readFileSync(join(folder, file), "utf8");
+      return `${name} ${version} (${license})\n\n${text.trim()}\n`;
+    });
+    const source = texts.join(`\n${"-".repeat(80)}\n\n`);
+    if (source !== "") this.emitFile({ type: "asset", fileName: "THIRD-PARTY.txt", source });
   },
 };
 
@@ -56,8 +76,7 @@ const output = {
   entryFileNames: "[name].js",
   // Beside the entries: `new URL("./kernels/…", import.meta.url)` must hold in chunks too.
   chunkFileNames: (chunk) => `chunk-${basename(chunk.name, ".ts")}-[hash].js`,
-  sourcemap: true,
-  sourcemapExcludeSources: true,
+  paths: (id) => (kernelFile.test(id) ? `.${kernelFile.exec(id)[0]}` : id),
 };
 
 export default [
@@ -66,7 +85,7 @@ export default [
     external: /^node:/,
     output,
     treeshake: { moduleSideEffects: false },
-    plugins: [clean, kernels, wgsl, nodeResolve(), esbuild({ target: "es2022" })],
+    plugins: [clean, kernels, notices, wgsl, nodeResolve(), esbuild({ target: "es2022" })],
   },
   {
     input: inputs(entries.filter(({ hasTypes }) => hasTypes)),

@@ -3,14 +3,23 @@
 //   node scripts/build.mjs            build in any case
 //   node scripts/build.mjs --stale    build only what changed since the last build
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { builtHash, sourcesHash } from "./lib/kernels.mjs";
 import { bin, root, run, say } from "./lib/run.mjs";
 
 const inputs = ["src", "workers", "cli", "rollup.config.mjs", "package.json", "tsconfig.json"];
-const stamp = join(root, "dist", ".sources");
+const built = join(root, "dist", "cli.js");
+const stamp = join(root, ".cache", "built-from");
 
 /** Kernels that came with the repository are good enough to go on with. */
 export async function ensureKernels() {
@@ -28,12 +37,14 @@ export async function bundle() {
   const hash = inputsHash();
   rmSync(stamp, { force: true });
   await run(process.execPath, [bin("rollup"), "-c", "--silent"]);
+  mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, hash);
 }
 
 export async function ensureBuilt() {
   await ensureKernels();
-  const isFresh = existsSync(stamp) && readFileSync(stamp, "utf8") === inputsHash();
+  const isFresh =
+    existsSync(built) && existsSync(stamp) && readFileSync(stamp, "utf8") === inputsHash();
   if (!isFresh) await bundle();
 }
 

@@ -1,0 +1,106 @@
+// What `npm pack` would publish: complete, resolvable, and small. Needs a built dist/.
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { publint } from "publint";
+import { describe, expect, it } from "vitest";
+
+type Target = string | { readonly [condition: string]: Target };
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  readonly exports: Readonly<Record<string, Target>>;
+  readonly bin: Readonly<Record<string, string>>;
+};
+
+/** Bytes after gzip that an entry may cost with everything that it imports at once. */
+const CEILINGS = { browser: 120_000, node: 120_000, deno: 120_000, workerd: 120_000 } as const;
+
+function targets(target: Target): string[] {
+  return typeof target === "string" ? [target] : Object.values(target).flatMap(targets);
+}
+
+function npm(...args: string[]): string {
+  return execFileSync("npm", args, {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+/** An entry of dist/ and all that it imports, at once and later: path -> code. */
+function graph(entry: string, found = new Map<string, string>()): Map<string, string> {
+  if (found.has(entry)) return found;
+  const code = readFileSync(entry, "utf8");
+  found.set(entry, code);
+  for (const [, target] of code.matchAll(/\b(?:from|import)\s*\(?\s*['"](\.[^'"]+\.js)['"]/g)) {
+    graph(join(dirname(entry), target!), found);
+  }
+  return found;
+}
+
+const packed = JSON.parse(npm("pack", "--dry-run", "--json", "--ignore-scripts")) as readonly {
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly size: number;
+}[];
+const files = packed[0]!.files.map(({ path }) => path);
+
+describe("npm pack", () => {
+  it("holds every target of exports and bin", () => {
+    const wanted = [
+      ...Object.values(manifest.exports).flatMap(targets),
+      ...Object.values(manifest.bin),
+    ];
+    for (const target of wanted) expect(files).toContain(target.replace(/^\.\//, ""));
+  });
+
+  it("holds the kernels, the licence and the readme", () => {
+    for (const path of ["dist/kernels/simd128/kvasir_kernels_bg.wasm", "LICENSE", "README.md"]) {
+      expect(files).toContain(path);
+    }
+  });
+
+  it("holds nothing else than dist and the documents", () => {
+    const others = files.filter((path) => !/^(dist\/|LICENSE|README\.md|package\.json)/.test(path));
+    expect(others).toEqual([]);
+  });
+
+  it("passes publint", async () => {
+    const { messages } = await publint({ pkgDir: root, strict: true });
+    expect(messages).toEqual([]);
+  });
+});
+
+describe("entries", () => {
+  it("resolve by the package's name in Node", () => {
+    const code = "import('kvasir').then((m) => console.log(typeof m.load, typeof m.KvasirError))";
+    const printed = execFileSync(process.execPath, ["-e", code], { cwd: root, encoding: "utf8" });
+    expect(printed.trim()).toBe("function function");
+  });
+
+  for (const entry of ["browser", "workerd"]) {
+    it(`name no Node module in ${entry}`, () => {
+      for (const [path, code] of graph(join(root, "dist", `${entry}.js`))) {
+        expect(code, path).not.toMatch(/["']node:/);
+      }
+    });
+  }
+
+  for (const [entry, ceiling] of Object.entries(CEILINGS)) {
+    it(`stay under ${ceiling} bytes gzipped in ${entry}`, () => {
+      const code = [...graph(join(root, "dist", `${entry}.js`)).values()].join("\n");
+      const size = gzipSync(code).length;
+      process.stdout.write(`dist/${entry}.js with all it imports: ${size} bytes gzipped\n`);
+      expect(size).toBeLessThan(ceiling);
+    });
+  }
+
+  it("report the size of the kernels", () => {
+    const path = join(root, "dist", "kernels", "simd128", "kvasir_kernels_bg.wasm");
+    expect(existsSync(path)).toBe(true);
+    const bytes = readFileSync(path);
+    process.stdout.write(`kernels: ${bytes.length} bytes, ${gzipSync(bytes).length} gzipped\n`);
+  });
+});
