@@ -129,7 +129,7 @@ class MethodCompressor implements Compressor {
     const budget = this.#planBudget(sequence, lengths);
     const runs = lengths.map((length, l) => this.#runs(l, length, budget[l]));
     const nRows = Math.max(0, ...lengths.flatMap((length) => [...length]));
-    const isMeasured = runs.includes(true) && method.needs.signals.length > 0;
+    const isMeasured = runs.includes(true) && method.needs.prefill.length > 0;
     const state = method.onSequence(sequence);
     this.#prompt = {
       sequence,
@@ -212,7 +212,8 @@ class MethodCompressor implements Compressor {
 
   /** Sliding layers are bounded by themselves: their rows are left alone. */
   #evicts(l: number): boolean {
-    return this.#options.config.layers[l]?.window === 0;
+    const { config, method } = this.#options;
+    return config.layers[l]?.window === 0 && method.skips?.(l, config) !== true;
   }
 
   #planBudget(sequence: SequenceMeta, lengths: readonly Uint32Array[]): Uint32Array[] {
@@ -240,7 +241,7 @@ class MethodCompressor implements Compressor {
     const rowBytes = rowByteLength(codecs[cache.codec].staging, cache.headDim);
     const sums = lengths.map((length) => length.reduce((sum, n) => sum + n, 0));
     const longest = Math.max(0, ...lengths.flatMap((length) => [...length]));
-    const signalBytes = method.needs.signals.length > 0 ? config.nHeads * longest * F32_BYTES : 0;
+    const signalBytes = method.needs.prefill.length > 0 ? config.nHeads * longest * F32_BYTES : 0;
     const oldBytes = cache.usage().perLayer.map((layer) => layer.bytes);
     return Math.max(0, ...sums) * rowBytes + signalBytes + Math.max(0, ...oldBytes);
   }
@@ -257,7 +258,7 @@ class MethodCompressor implements Compressor {
   /** At least one row is left to be scored, and only queries of this prompt exist. */
   #windowSize(sequence: SequenceMeta, lengths: readonly Uint32Array[]): number {
     const { needs } = this.#options.method;
-    if (!needs.signals.includes("window")) return 0;
+    if (!needs.prefill.includes("window")) return 0;
     const shortest = Math.min(...lengths.flatMap((length) => [...length]));
     const question = Math.min(questionLength(sequence.segments), MAX_SUFFIX);
     const wanted = needs.window === "suffix" ? question || DEFAULT_SUFFIX : (needs.window ?? 1);
@@ -278,7 +279,7 @@ class MethodCompressor implements Compressor {
     const shape = { nHeads, nKvHeads, headDim, scale: config.attentionScale, window: 0 };
     const signals: { window?: RowSums; lastRow?: RowSums } = {};
     for (const name of ["window", "lastRow"] as const) {
-      if (!method.needs.signals.includes(name) || prompt.signal === null) continue;
+      if (!method.needs.prefill.includes(name) || prompt.signal === null) continue;
       const nUsed = name === "window" ? Math.min(prompt.windowSize, nQueries) : 1;
       assert(nUsed <= nQueries && nUsed > 0, "compressLayer got the queries that it wants");
       const nSkipped = nQueries - nUsed;

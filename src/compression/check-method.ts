@@ -14,7 +14,20 @@ export function checkMethod(
   model: ModelMeta,
   measured: readonly SignalName[],
 ): void {
-  const { capabilities, schedule, needs } = method;
+  const { schedule, needs } = method;
+  checkBudgetUse(method, budget);
+  const missing = [...needs.prefill, ...needs.decode].filter((name) => !measured.includes(name));
+  if (missing.length > 0) refuse(method, `no engine measures the signal ${missing.join(", ")}`);
+  if (schedule.prefill === "chunk" || schedule.everySteps > 0 || schedule.onOverflow) {
+    refuse(method, "rows are dropped at the end of a prompt only");
+  }
+  if (method.layerMap !== undefined) refuse(method, "layers cannot share rows or choices yet");
+  const [issue] = method.validate(model);
+  if (issue !== undefined) refuse(method, issue.what);
+}
+
+function checkBudgetUse(method: Method, budget: Budget | undefined): void {
+  const { capabilities } = method;
   if (budget === undefined && capabilities.budget === "required") {
     throw new KvasirError(
       "bad-option",
@@ -28,13 +41,6 @@ export function checkMethod(
       refuse(method, "it needs all layers' rows at once, which a budget in bytes does not allow");
     }
   }
-  const missing = needs.signals.filter((name) => !measured.includes(name));
-  if (missing.length > 0) refuse(method, `no engine measures the signal ${missing.join(", ")}`);
-  if (schedule.prefill === "chunk" || schedule.everySteps > 0 || schedule.onOverflow) {
-    refuse(method, "rows are dropped at the end of a prompt only");
-  }
-  const [issue] = method.validate(model);
-  if (issue !== undefined) refuse(method, issue.what);
 }
 
 function refuse(method: Method, what: string): never {

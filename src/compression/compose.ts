@@ -5,6 +5,7 @@ import type {
   Capabilities,
   LayerContext,
   Method,
+  ModelMeta,
   Mutation,
   Schedule,
   Scorer,
@@ -17,6 +18,8 @@ export interface Composition {
   readonly selector: Selector;
   /** Default: the same number of rows everywhere. */
   readonly allocator?: Allocator;
+  /** Default: no layer. */
+  readonly skips?: (layer: number, model: ModelMeta) => boolean;
   /** Default 1: the newest row. */
   readonly minRows?: number;
   /** Default: once, at the end of prefill. */
@@ -46,7 +49,8 @@ export function compose(parts: Composition): MethodParts {
     const rows = parts.selector.select(context, scores, budget);
     return [{ kind: "keep", layer: context.layer, rows }];
   };
-  const hooks: Pick<Method, "onPrefillLayer" | "onDecodeStep"> = {
+  const hooks: Pick<Method, "onPrefillLayer" | "onDecodeStep" | "skips"> = {
+    ...(parts.skips && { skips: parts.skips }),
     ...(schedule.prefill !== "never" && { onPrefillLayer: run }),
     ...(schedule.everySteps > 0 && { onDecodeStep: run }),
   };

@@ -40,8 +40,10 @@ export interface Signals {
 
 export type SignalName = keyof Signals;
 
+/** Signals by phase; measured only where and when the method runs. */
 export interface Needs {
-  readonly signals: readonly SignalName[];
+  readonly prefill: readonly SignalName[];
+  readonly decode: readonly SignalName[];
   /**
    * Queries of the signal `window`. `suffix`: the tokens of the prompt's question, at most 64, or the
    * last 32 where no question is marked.
@@ -66,8 +68,27 @@ export interface ModelMeta {
   readonly nKvHeads: number;
   readonly headDim: number;
   readonly hasQkNorm: boolean;
+  readonly ropeStyle: "interleaved" | "half";
   /** `window` > 0: a sliding-window layer, bounded by itself and never evicted from. */
-  readonly layers: readonly { readonly window: number }[];
+  readonly layers: readonly LayerMeta[];
+}
+
+export interface LayerMeta {
+  readonly window: number;
+  /** Angle of pair i: position * base^(-2i/headDim) / factors[i] / scale. */
+  readonly rope: {
+    readonly base: number;
+    readonly scale?: number;
+    readonly factors?: Float32Array;
+  };
+}
+
+/** Layers that share: each function gives the owner of layer `l`, `l` itself where it owns. */
+export interface LayerMap {
+  /** Whose rows the layer attends to; it stores none of its own. */
+  storageOf?(layer: number): number;
+  /** Whose kept positions the layer takes over; nothing is measured for it. */
+  keepOf?(layer: number): number;
 }
 
 export interface SequenceMeta {
@@ -217,6 +238,10 @@ export interface Method<State = MethodState> {
   /** Fewest rows per kv head that `{ tokens }` and `{ bytes }` must leave to make sense. */
   readonly minRows: number;
   readonly allocator: Allocator;
+  /** Default: every layer owns its rows and its choice. */
+  readonly layerMap?: LayerMap;
+  /** Layers that the method never drops rows from; their budget is not given to others. */
+  skips?(layer: number, model: ModelMeta): boolean;
   validate(model: ModelMeta): readonly Issue[];
   /** Fresh state, never shared between sequences. */
   onSequence(sequence: SequenceMeta): State;

@@ -19,8 +19,8 @@ export interface LayerSetup {
 }
 
 export function modelMeta(nHeads: number, nKvHeads: number, nLayers = 1): ModelMeta {
-  const layers = Array.from({ length: nLayers }, () => ({ window: 0 }));
-  return { nLayers, nHeads, nKvHeads, headDim: 8, hasQkNorm: false, layers };
+  const layers = Array.from({ length: nLayers }, () => ({ window: 0, rope: { base: 10000 } }));
+  return { nLayers, nHeads, nKvHeads, headDim: 8, hasQkNorm: false, ropeStyle: "half", layers };
 }
 
 export function layerContext(setup: LayerSetup): LayerContext {

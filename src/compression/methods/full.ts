@@ -7,7 +7,7 @@ import { defineMethod } from "../define-method.ts";
 export const full = defineMethod({
   id: "full",
   create: () => ({
-    needs: { signals: [] },
+    needs: { prefill: [], decode: [] },
     scope: "layer",
     schedule: { prefill: "never", everySteps: 0, onOverflow: false },
     capabilities: {

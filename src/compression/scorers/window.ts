@@ -18,7 +18,7 @@ export interface WindowOptions {
  */
 export function windowScorer(options: WindowOptions): Scorer {
   return {
-    needs: { signals: ["window"], window: options.windowSize },
+    needs: { prefill: ["window"], decode: [], window: options.windowSize },
     score(context: LayerContext): Scores {
       const { kernels, model, rows } = context;
       const { sums, nRows, nQueries } = context.signal("window");

@@ -1,127 +1,21 @@
 import { describe, expect, it } from "vitest";
-import { KvCache } from "../../../src/cache/kv-cache.ts";
-import { createCompressor } from "../../../src/compress.ts";
 import { compose } from "../../../src/compression/compose.ts";
 import { defineMethod } from "../../../src/compression/define-method.ts";
 import type { Method, Scorer } from "../../../src/compression/method.ts";
 import { createMethod } from "../../../src/compression/registry.ts";
-import type { Segment } from "../../../src/compression/segments.ts";
 import { tokenTopK } from "../../../src/compression/selectors/token-top-k.ts";
-import { createReferenceEngine } from "../../../src/engine/reference/engine.ts";
-import type { ModelConfig } from "../../../src/model/config.ts";
 import type { Budget } from "../../../src/types.ts";
-import { naiveSelect } from "../../support/naive-select.ts";
-import { Rng } from "../../support/rng.ts";
-
-const N_HEADS = 4;
-const N_KV_HEADS = 2;
-const HEAD_DIM = 8;
-const STRIDE = (N_HEADS + 2 * N_KV_HEADS) * HEAD_DIM;
-const HEADROOM = 4;
-const ROW_BYTES = 2 * HEAD_DIM * 4 + 4;
-const shape = { nHeads: N_HEADS, nKvHeads: N_KV_HEADS, headDim: HEAD_DIM };
-
-function config(windows: readonly number[]): ModelConfig {
-  return {
-    architecture: "llama",
-    name: "double",
-    nLayers: windows.length,
-    hiddenSize: N_HEADS * HEAD_DIM,
-    ffnSize: 64,
-    ...shape,
-    vocabSize: 100,
-    contextLength: 1000,
-    normEps: 1e-5,
-    activation: "silu",
-    ropeStyle: "half",
-    attentionScale: HEAD_DIM ** -0.5,
-    embeddingScale: 1,
-    hasBias: false,
-    hasQkNorm: false,
-    hasPostNorm: false,
-    isTied: true,
-    layers: windows.map((window) => ({ window, rope: { base: 10000, headDim: HEAD_DIM } })),
-  };
-}
-
-interface Setup {
-  readonly method: Method;
-  readonly budget?: Budget;
-  /** Sliding window per layer, 0 for none. */
-  readonly windows?: readonly number[];
-}
-
-function setUp({ method, budget, windows = [0, 0] }: Setup) {
-  const engine = createReferenceEngine();
-  const cache = new KvCache(engine, {
-    nLayers: windows.length,
-    nKvHeads: N_KV_HEADS,
-    headDim: HEAD_DIM,
-    codec: "f32",
-    headroom: HEADROOM,
-  });
-  const compressor = createCompressor({
-    engine,
-    cache,
-    method,
-    budget,
-    kernels: naiveSelect,
-    config: config(windows),
-  });
-  return { engine, cache, compressor, nLayers: windows.length };
-}
-
-type Rig = ReturnType<typeof setUp>;
-
-/** What prefill.ts does, on random q, k and v that depend on `seed`, layer and position alone. */
-async function prefill(
-  rig: Rig,
-  nTokens: number,
-  options: {
-    seed?: number;
-    chunkSize?: number;
-    marks?: readonly Segment[];
-    isAllQueries?: boolean;
-  } = {},
-): Promise<void> {
-  const { engine, cache, compressor } = rig;
-  const { seed = 1, chunkSize = nTokens, marks = [] } = options;
-  const firstPosition = cache.seen;
-  compressor.planPrefill(nTokens, marks);
-  for (let l = 0; l < rig.nLayers; l++) {
-    const rows = cache.openLayer(l, nTokens, { compress: compressor.stages(l) });
-    const qkv = engine.alloc(nTokens * STRIDE * 4, "test.qkv");
-    const table = engine.alloc(nTokens * HEAD_DIM * 4, "test.rope");
-    const values = new Rng(seed * 1000 + l * 100 + firstPosition).normals(nTokens * STRIDE, 1.5);
-    engine.write(qkv, 0, new Uint8Array(values.buffer));
-    engine.ropeTable(table, { base: 10000, headDim: HEAD_DIM }, firstPosition, nTokens);
-    const slice = (first: number, n: number) =>
-      engine.slice(qkv, first * STRIDE * 4, n * STRIDE * 4);
-    for (let first = 0; first < nTokens; first += chunkSize) {
-      const n = Math.min(chunkSize, nTokens - first);
-      const angles = engine.slice(table, first * HEAD_DIM * 4, n * HEAD_DIM * 4);
-      const rope = { ...shape, ropeStyle: "half" } as const;
-      engine.ropeAppend(slice(first, n), rows, angles, rope, firstPosition + first, n);
-    }
-    const nQueries = options.isAllQueries === true ? nTokens : compressor.wantsQueries(l);
-    const first = nTokens - nQueries;
-    const queries = slice(first, nQueries);
-    cache.closeLayer(
-      l,
-      await compressor.compressLayer(l, queries, firstPosition + first, nQueries),
-    );
-    engine.free(qkv);
-    engine.free(table);
-  }
-  compressor.finish();
-  cache.advance(nTokens);
-  cache.releaseStaging();
-}
-
-const kept = async ({ cache, nLayers }: Rig) =>
-  Promise.all(Array.from({ length: nLayers }, (_, l) => cache.keptPositions(l))).then((layers) =>
-    layers.map((heads) => heads.map((positions) => [...positions])),
-  );
+import {
+  HEADROOM,
+  kept,
+  N_HEADS,
+  N_KV_HEADS,
+  naiveWindowScores,
+  prefill,
+  type Rig,
+  ROW_BYTES,
+  setUp,
+} from "../../support/compress-rig.ts";
 
 const snapkv = (parameters: Record<string, unknown> = {}) =>
   createMethod("snapkv", { windowSize: 5, ...parameters });
@@ -129,7 +23,7 @@ const snapkv = (parameters: Record<string, unknown> = {}) =>
 /** Keeps the rows with the highest sum of one signal, all layers in one decision if asked. */
 function observed(signal: "window" | "lastRow", scope: "layer" | "model" = "layer"): Method {
   const scorer: Scorer = {
-    needs: { signals: [signal], window: 3 },
+    needs: { prefill: [signal], decode: [], window: 3 },
     score(context) {
       const { sums, nRows, nQueries } = context.signal(signal);
       expect(nQueries).toBe(signal === "window" ? 3 : 1);
@@ -222,6 +116,16 @@ describe("compressor, layer by layer", () => {
     await prefill(rig, 30);
     expect(rig.cache.usage().perLayer.map(({ rows }) => rows)).toEqual([
       [8, 8],
+      [30, 30],
+      [8, 8],
+    ]);
+  });
+
+  it("leaves alone the layers that the method skips", async () => {
+    const method = { ...snapkv(), skips: (layer: number) => layer === 0 };
+    const rig = setUp({ method, budget: { tokens: 8 } });
+    await prefill(rig, 30);
+    expect(rig.cache.usage().perLayer.map(({ rows }) => rows)).toEqual([
       [30, 30],
       [8, 8],
     ]);
@@ -334,7 +238,7 @@ describe("createCompressor", () => {
     return "";
   };
   const parts = compose({
-    scorer: { needs: { signals: ["colSum"] }, score: () => null as never },
+    scorer: { needs: { prefill: ["colSum"], decode: [] }, score: () => null as never },
     selector: tokenTopK,
   });
 
@@ -355,58 +259,9 @@ describe("createCompressor", () => {
       schedule: { prefill: "end", everySteps: 1, onOverflow: false },
     } as const;
     expect(refusal(stepwise, { keep: 0.5 })).toMatch(/^unsupported-option: /);
+    const sharing = { ...snapkv(), layerMap: { keepOf: () => 0 } };
+    expect(refusal(sharing, { keep: 0.5 })).toMatch(/^unsupported-option: .*share/);
     const picky = { ...snapkv(), validate: () => [{ what: "wants another model" }] };
     expect(refusal(picky, { keep: 0.5 })).toMatch(/wants another model/);
   });
 });
-
-/** Softmax rows of the last `nQueries` queries by the definition: f64, per kv head, pooled. */
-async function naiveWindowScores(
-  { engine, cache }: Rig,
-  l: number,
-  nTokens: number,
-  nQueries: number,
-  kernel: number,
-): Promise<number[][]> {
-  const rows = cache.layer(l);
-  const bytes = await engine.read(rows.keys, 0, rows.keys.byteLength);
-  const keys = new Float32Array(bytes.slice().buffer);
-  const qkv = engine.alloc(nTokens * STRIDE * 4, "test.qkv");
-  const table = engine.alloc(nTokens * HEAD_DIM * 4, "test.rope");
-  const scratch = new KvCache(engine, { ...shape, nLayers: 1, codec: "f32", headroom: 0 });
-  engine.write(
-    qkv,
-    0,
-    new Uint8Array(new Rng(1000 + l * 100).normals(nTokens * STRIDE, 1.5).buffer),
-  );
-  engine.ropeTable(table, { base: 10000, headDim: HEAD_DIM }, 0, nTokens);
-  const open = scratch.openLayer(0, nTokens, { compress: false });
-  engine.ropeAppend(qkv, open, table, { ...shape, ropeStyle: "half" }, 0, nTokens);
-  const queries = new Float32Array(
-    (await engine.read(qkv, 0, nTokens * STRIDE * 4)).slice().buffer,
-  );
-  const sums = Array.from({ length: N_KV_HEADS }, () => new Array<number>(nTokens).fill(0));
-  for (let head = 0; head < N_HEADS; head++) {
-    const kvHead = Math.floor(head / (N_HEADS / N_KV_HEADS));
-    for (let i = nTokens - nQueries; i < nTokens; i++) {
-      const weights = Array.from({ length: i + 1 }, (_, j) => {
-        let dot = 0;
-        for (let c = 0; c < HEAD_DIM; c++) {
-          const key = keys[((rows.start[kvHead] ?? 0) + j) * HEAD_DIM + c] as number;
-          dot += (queries[i * STRIDE + head * HEAD_DIM + c] as number) * key;
-        }
-        return Math.exp(dot / Math.sqrt(HEAD_DIM));
-      });
-      const total = weights.reduce((a, b) => a + b, 0);
-      const sum = sums[kvHead] as number[];
-      weights.forEach((weight, j) => (sum[j] = (sum[j] as number) + weight / total));
-    }
-  }
-  const reach = (kernel - 1) / 2;
-  return sums.map((sum) => {
-    const scored = sum.slice(0, nTokens - nQueries);
-    return scored.map((_, j) =>
-      scored.slice(Math.max(0, j - reach), j + reach + 1).reduce((a, b) => a + b, 0),
-    );
-  });
-}

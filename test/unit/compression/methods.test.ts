@@ -141,7 +141,7 @@ describe("every method", () => {
   const small: Readonly<Record<string, Record<string, unknown>>> = { snapkv: { windowSize: 3 } };
   const evicting = methodNames().filter((name) => {
     const { schedule, needs } = createMethod(name);
-    const isDoubled = needs.signals.every((signal) => signal === "window" || signal === "lastRow");
+    const isDoubled = needs.prefill.every((signal) => signal === "window" || signal === "lastRow");
     return schedule.prefill === "end" && isDoubled;
   });
 
@@ -355,7 +355,7 @@ describe
         all.subarray((l * 3 + h) * nTokens, (l * 3 + h + 1) * nTokens),
       );
       const scorer: Scorer = {
-        needs: { signals: [] },
+        needs: { prefill: [], decode: [] },
         score: () => ({ perHead, nSink: 0, nRecent: 16 }),
       };
       const parts = compose({ scorer, selector: tokenTopK });
