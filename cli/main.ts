@@ -86,7 +86,7 @@ async function main(): Promise<void> {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     isTty: process.stderr.isTTY === true,
-    columns: process.stderr.columns ?? 80,
+    columns: process.stderr.columns || 80, // 0 where the terminal does not say
     runtime: nodeRuntime,
     signal: interruptSignal(),
   };

@@ -113,19 +113,22 @@ function parseValue(option: string, spec: OptionSpec, text: string | undefined):
   }
 }
 
-function parseNumber(
-  option: string,
-  spec: Extract<OptionSpec, { type: "number" | "integer" }>,
-  text: string,
-): number {
+type NumberSpec = Extract<OptionSpec, { type: "number" | "integer" }>;
+
+function parseNumber(option: string, spec: NumberSpec, text: string): number {
   const value = text.trim() === "" ? Number.NaN : Number(text);
   const { min = -Infinity, max = Infinity, isAboveMin = false } = spec;
   const isKind = spec.type === "integer" ? Number.isSafeInteger(value) : Number.isFinite(value);
   if (isKind && value <= max && (isAboveMin ? value > min : value >= min)) return value;
-  const kind = spec.type === "integer" ? "a whole number" : "a number";
-  const low = min === -Infinity ? "" : isAboveMin ? ` above ${min}` : ` of at least ${min}`;
-  const high = max === Infinity ? "" : `${low === "" ? "" : " and"} at most ${max}`;
-  throw new UsageError(`${option} must be ${kind}${low}${high}, got "${text}"`);
+  throw new UsageError(`${option} must be ${rangeText(spec)}, got "${text}"`);
+}
+
+function rangeText({ type, min, max, isAboveMin }: NumberSpec): string {
+  const bounds: string[] = [];
+  if (min !== undefined) bounds.push(`${isAboveMin === true ? "above" : "of at least"} ${min}`);
+  if (max !== undefined) bounds.push(`at most ${max}`);
+  const kind = type === "integer" ? "a whole number" : "a number";
+  return [kind, bounds.join(" and ")].filter((part) => part !== "").join(" ");
 }
 
 /** The one of `names` that is most like `typed`, when it is like enough to be a slip. */

@@ -173,7 +173,7 @@ class JsonReport implements Report {
 }
 
 /** Column widths: rows are printed as they come, so they cannot be measured first. */
-const WIDTHS = { area: 9, check: 40, metric: 24, measured: 15, tolerance: 9 };
+const WIDTHS = { area: 9, check: 40, metric: 31, measured: 15, tolerance: 9 };
 
 class TableReport implements Report {
   readonly #io: CommandIo;
@@ -191,8 +191,11 @@ class TableReport implements Report {
   add(result: CheckResult): void {
     this.#clear();
     const { area, check, metric, measured, tolerance, status, note } = result;
-    this.#row(area, check, metric, cell(measured), limit(tolerance), status);
-    if (note !== undefined) this.#io.out(`${" ".repeat(WIDTHS.area + 2)}${note}\n`);
+    // A failure's note can be long and must be found; others say why there is no number.
+    const isApart = status === "fail" && note !== undefined;
+    const end = note === undefined || isApart ? status : `${status}: ${note}`;
+    this.#row(area, check, metric, cell(measured), limit(tolerance), end);
+    if (isApart) this.#io.out(`${" ".repeat(WIDTHS.area + 2)}${note}\n`);
   }
 
   finish(tally: Tally, isOk: boolean): void {

@@ -111,7 +111,7 @@ class TerminalProgress implements Progress {
     const tail = amounts(step, this.#clock.rate(step.done));
     const percent = fraction === undefined ? "" : formatPercent(fraction).padStart(5);
     // The last column stays free: a full line makes some terminals wrap.
-    const room = this.#io.columns - 1 - head.length - percent.length - tail.length - 5;
+    const room = this.#io.columns - 1 - head.length - percent.length - tail.length - 6;
     const bar =
       fraction === undefined || room < 8 ? "" : formatBar(fraction, Math.min(30, room), true);
     const line = [head, bar, percent, tail].filter((part) => part !== "").join("  ");

@@ -84,10 +84,14 @@ const CLASSES: Readonly<Record<string, PressClass>> = {
   CriticalKVPress: { noise: 1.1e-5, scoresAreOfRatio: true },
 };
 
+interface Wrapper {
+  readonly name: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly rule: (params: JsonObject) => KeptRule;
+}
+
 /** Presses around another: the name is the outer one's, its scorer the inner one's. */
-const WRAPPERS: Readonly<
-  Record<string, { name: string; parameters: Record<string, string>; rule: PressClass["rule"] }>
-> = {
+const WRAPPERS: Readonly<Record<string, Wrapper>> = {
   ChunkKVPress: {
     name: "chunkkv",
     parameters: { chunk_length: "chunkLength" },
@@ -124,24 +128,29 @@ const WRAPPERS: Readonly<
 export function mapPress(params: JsonObject): PressMapping {
   const name = String(params["class"]);
   const inner = params["press"];
-  const wrapper = Object.hasOwn(WRAPPERS, name) ? WRAPPERS[name] : undefined;
   const own = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined;
-  if (wrapper === undefined || !isObject(inner)) {
-    return {
-      method: own?.name === undefined ? undefined : specOf(own.name, own.parameters, params),
-      rule: own?.rule?.(params) ?? { kind: "per-head" },
-      noise: noiseOf(own, params),
-      scoresAreOfRatio: own?.scoresAreOfRatio === true,
-    };
-  }
+  const wrapper = Object.hasOwn(WRAPPERS, name) ? WRAPPERS[name] : undefined;
+  if (wrapper !== undefined && isObject(inner)) return mapWrapper(wrapper, own, inner, params);
+  return {
+    method: own?.name === undefined ? undefined : specOf(own.name, own.parameters, params),
+    rule: own?.rule?.(params) ?? { kind: "per-head" },
+    noise: noiseOf(own, params),
+    scoresAreOfRatio: own?.scoresAreOfRatio === true,
+  };
+}
+
+function mapWrapper(
+  wrapper: Wrapper,
+  own: PressClass | undefined,
+  inner: JsonObject,
+  params: JsonObject,
+): PressMapping {
   const wrapped = mapPress(inner);
+  const outer = specOf(wrapper.name, wrapper.parameters, params);
   const { name: scorer, ...parameters } = wrapped.method ?? { name: undefined };
   return {
-    method:
-      scorer === undefined
-        ? undefined
-        : { scorer, ...parameters, ...specOf(wrapper.name, wrapper.parameters, params) },
-    rule: wrapper.rule?.(params) ?? wrapped.rule,
+    method: scorer === undefined ? undefined : { scorer, ...parameters, ...outer },
+    rule: wrapper.rule(params),
     noise: own === undefined ? wrapped.noise : noiseOf(own, params),
     scoresAreOfRatio: own?.scoresAreOfRatio === true || wrapped.scoresAreOfRatio,
   };

@@ -165,9 +165,33 @@ async function planJobs(
   };
   const jobs: Job[] = [];
   for (const area of AREAS) {
-    if (options.only.includes(area)) jobs.push(...(await plans[area]()));
+    if (!options.only.includes(area)) continue;
+    try {
+      jobs.push(...(await plans[area]()));
+    } catch (error) {
+      jobs.push(brokenJob(area, error));
+    }
   }
   return jobs;
+}
+
+/** Golden data so broken that the area's checks cannot even be listed. */
+function brokenJob(area: Area, error: unknown): Job {
+  const note = messageOf(error);
+  return {
+    area,
+    check: "golden data",
+    activations: "f32",
+    run: async function* () {
+      await Promise.resolve();
+      yield failure({ area, check: "golden data" }, note);
+    },
+  };
+}
+
+function failure(row: Pick<CheckResult, "area" | "check">, note: string): CheckResult {
+  const { area, check } = row;
+  return { area, check, metric: "error", measured: null, tolerance: null, status: "fail", note };
 }
 
 /** Jobs of one model and mode side by side, so that it is loaded once; else as planned. */
@@ -193,13 +217,12 @@ async function* runJob(
   models: OpenModel,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<CheckResult> {
-  const base = { area: job.area, check: job.check, metric: "", measured: null, tolerance: null };
   try {
     let model: ParityModel | undefined;
     if (job.model !== undefined) {
       const opened = await models.open(job.model, job.activations);
       if (typeof opened === "string") {
-        yield { ...base, status: "no model", note: opened };
+        yield { ...failure(job, opened), metric: "", status: "no model" };
         return;
       }
       model = opened;
@@ -216,7 +239,7 @@ async function* runJob(
   } catch (error) {
     // A broken file, a model that cannot be opened: one check fails, the others run.
     if (signal?.aborted === true) throw error;
-    yield { ...base, metric: "error", status: "fail", note: messageOf(error) };
+    yield failure(job, messageOf(error));
   }
 }
 

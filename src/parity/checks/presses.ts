@@ -101,22 +101,31 @@ async function* checkPresses(
       yield notDone(row, "", "missing", `no method for ${lacking ?? name}`);
       continue;
     }
-    const ratios = Object.entries(object(press, "ratios"));
-    const scored = ratios.find(([, entry]) => isObject(entry) && isObject(entry["scores"]))?.[1];
-    for (const [ratio, entry] of ratios) {
-      if (!isObject(entry)) throw new GoldenError(`${name} ${ratio} is no object`);
-      const judge = mapping.scoresAreOfRatio && entry !== scored ? undefined : scored;
-      cases.push({
-        row: { area: "presses", check: `${check} ${name} ${ratio}` },
-        spec: { method, budget: budgetOf(countsOf(entry), Number(ratio)) },
-        press: { mapping, entry },
-        ...(isObject(judge) ? { scored: judge } : {}),
-        greedy: greedyOf(entry, "greedy"),
-        step1: maybeObject(entry, "step1_logits"),
-      });
-    }
+    cases.push(...casesOf(`${check} ${name}`, method, mapping, object(press, "ratios")));
   }
   yield* runCases(context, ids, cases, `${prompt.path}/presses.json`, number(index, "first_token"));
+}
+
+/** One case for each ratio. */
+function casesOf(
+  check: string,
+  method: MethodSpec,
+  mapping: PressMapping,
+  ratios: JsonObject,
+): Case[] {
+  const entries = Object.keys(ratios).map((ratio) => [ratio, object(ratios, ratio)] as const);
+  const scored = entries.find(([, entry]) => isObject(entry["scores"]))?.[1];
+  return entries.map(([ratio, entry]) => {
+    const isJudged = scored !== undefined && (!mapping.scoresAreOfRatio || entry === scored);
+    return {
+      row: { area: "presses", check: `${check} ${ratio}` },
+      spec: { method, budget: budgetOf(countsOf(entry), Number(ratio)) },
+      press: { mapping, entry },
+      ...(isJudged ? { scored } : {}),
+      greedy: greedyOf(entry, "greedy"),
+      step1: maybeObject(entry, "step1_logits"),
+    };
+  });
 }
 
 /** What kvasir lacks of a method: itself or the scorer that it wraps. */

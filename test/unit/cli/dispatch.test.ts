@@ -27,7 +27,7 @@ async function call(
   return { code, out: io.stdout(), err: io.stderr() };
 }
 
-const failWith = (error: unknown) => () => Promise.reject(error as Error);
+const failWith = (error: Error) => () => Promise.reject(error);
 
 describe("dispatch", () => {
   test("hands the arguments on and gives the code back", async () => {

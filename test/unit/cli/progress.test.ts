@@ -41,6 +41,16 @@ describe("createProgress on a terminal", () => {
     }
   });
 
+  test("at 80 columns nothing is cut off", () => {
+    const io = fakeIo({ isTty: true, columns: 80 });
+    const clock = fakeClock();
+    const progress = createProgress(io, clock.now);
+    progress.update(load(0, 95.4 * MIB));
+    clock.ms = 100;
+    progress.update(load(38.1 * MIB, 95.4 * MIB));
+    expect(screen(io.stderr())).toMatch(/ {2}38\.1 MiB of 95\.4 MiB, 381 MiB\/s$/);
+  });
+
   test("redraws at most every 80 ms, but always the end", () => {
     const io = fakeIo({ isTty: true });
     const clock = fakeClock();

@@ -152,6 +152,16 @@ describe("runParity", () => {
     expect(results.find(({ check: name }) => name === "F32")?.note).toContain("8 bytes, got 3");
   });
 
+  test("golden data that cannot be listed fail their area, the rest runs", async () => {
+    const folder = goldenFolder().put("dequant/index.json", "not an object");
+    const results = await check(folder, fakeHost());
+    expect(failed(results)).toEqual(["dequant: golden data: error"]);
+    expect(results.find(({ status }) => status === "fail")?.note).toBe(
+      "dequant/index.json is not a JSON object",
+    );
+    expect(statuses(results, "pass").length).toBeGreaterThan(10);
+  });
+
   test("a model that cannot be opened fails its checks with the message", async () => {
     const host = { ...fakeHost(), open: () => Promise.reject(new Error("no such architecture")) };
     const results = await check(goldenFolder(), host);
