@@ -51,10 +51,11 @@ impl Queries {
         &q[token * self.stride + self.column + group * self.head_dim..][..self.head_dim]
     }
 
-    /// Rows [low, high) that `query` sees of `length` rows, the newest of which are its own.
+    /// Rows [low, high) that `query` sees; the newest rows are the queries' own. A head that lost
+    /// rows to eviction may have fewer than there are queries: the first then see none.
     pub fn visible(&self, query: usize, positions: &[u32]) -> (usize, usize) {
         let token = query / self.n_groups;
-        let high = positions.len() - self.n_tokens + token + 1;
+        let high = (positions.len() + token + 1).saturating_sub(self.n_tokens);
         if self.window == 0 {
             return (0, high);
         }
@@ -113,7 +114,8 @@ pub fn attend<C: Cell>(
         }
     }
     for query in 0..n {
-        let factor = F32x4::splat(1.0 / totals[query]);
+        let total = totals[query];
+        let factor = F32x4::splat(if total > 0.0 { 1.0 / total } else { 0.0 });
         for i in (0..d).step_by(4) {
             let at = at(query) + i;
             F32x4::load(out, at).mul(factor).store(out, at);

@@ -43,6 +43,7 @@ export class RowOps {
     const qWeight = normPointer(qNorm, headDim);
     const kWeight = normPointer(kNorm, headDim);
     const [qEps, kEps] = [qNorm?.eps ?? 0, kNorm?.eps ?? 0];
+    for (let head = 0; head < nKvHeads; head++) checkRoom(rows, head, nTokens);
     k.norm_rotate(x, nTokens, stride, 0, nHeads, headDim, angles, style, qWeight, qEps);
     k.norm_rotate(x, nTokens, stride, kColumn, nKvHeads, headDim, angles, style, kWeight, kEps);
     for (let head = 0; head < nKvHeads; head++) {
@@ -61,9 +62,6 @@ export class RowOps {
     nTokens: number,
   ): void {
     const length = rows.length[head] ?? 0;
-    if (length + nTokens > (rows.capacity[head] ?? 0)) {
-      assert(false, `head ${head} has room for ${nTokens} rows beside its ${length}`);
-    }
     const { headDim, nKvHeads } = rows;
     const codec = codecId(rows);
     const offset = length * rowBytes(rows);
@@ -186,6 +184,13 @@ export class RowOps {
       this.#kernels.gather_rows(0, dstPtr, 0, srcPtr, list, n, 1);
       dst.length[head] = n;
     });
+  }
+}
+
+function checkRoom(rows: LayerRows, head: number, nTokens: number): void {
+  const [length, capacity] = [rows.length[head] ?? 0, rows.capacity[head] ?? 0];
+  if (length + nTokens > capacity) {
+    assert(false, `head ${head} has room for ${nTokens} rows: ${length} of ${capacity} taken`);
   }
 }
 
