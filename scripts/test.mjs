@@ -22,6 +22,7 @@ const env = { ...process.env };
 if (withSetup) {
   checkNode();
   await steps.run("dependencies", ensureDependencies);
+  if (steps.failed > 0) process.exit(steps.close() ? 0 : 1); // nothing else could run
   await steps.run("kernels from source", () => node("scripts/build-kernels.mjs", "--own"));
   await steps.run("models", ensureModels);
 }
