@@ -39,6 +39,7 @@ export default defineConfig(
   },
   {
     files: ["src/**/*.ts", "workers/**/*.ts", "cli/**/*.ts", "bench/**/*.ts"],
+    ignores: ["**/*.d.ts"],
     rules: { "no-restricted-syntax": ["error", noDefaultExport] },
   },
   {
