@@ -38,6 +38,11 @@ export interface CompressorOptions {
   readonly budget?: Budget | undefined;
   readonly kernels: SelectKernels;
   readonly config: ModelConfig;
+  /**
+   * Whether the newest row stays whatever it scores. Default true; false is what implementations
+   * do that score it like any other, and what comparing with them takes.
+   */
+  readonly keepsNewest?: boolean | undefined;
 }
 
 export interface CompressionReport {
@@ -296,11 +301,11 @@ class MethodCompressor implements Compressor {
   }
 
   #context(prompt: Prompt, l: number, signals: Partial<Signals>): LayerContext {
-    const { cache, method, kernels, config } = this.#options;
+    const { cache, method, kernels, config, keepsNewest = true } = this.#options;
     const positions = cache.knownPositions(l);
     const forced = positions.map((ofHead) => {
       const rows = new Set(forcedRows(prompt.sequence.segments, ofHead));
-      if (ofHead.length > 0) rows.add(ofHead.length - 1);
+      if (keepsNewest && ofHead.length > 0) rows.add(ofHead.length - 1);
       return Uint32Array.from(rows);
     });
     return {

@@ -213,6 +213,8 @@ class Run {
       budget: this.#spec?.budget,
       kernels,
       config: transformer.config,
+      // kvpress scores the newest row like any other.
+      keepsNewest: false,
     });
     const options = { transformer, cache, compressor, chunkSize: CHUNK_SIZE };
     const steps = prefill(Uint32Array.from(ids), options, async (hidden) => {
