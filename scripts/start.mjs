@@ -19,7 +19,9 @@ try {
   await ensureBuilt();
   const args = command(await ensureModel("smollm2"));
   say(`kvasir ${args.map((arg) => (/\s/.test(arg) ? JSON.stringify(arg) : arg)).join(" ")}\n`);
-  await run(process.execPath, [join("dist", "cli.js"), ...args, ...process.argv.slice(2)]);
+  // The command line has said already what went wrong, if anything did.
+  const answer = run(process.execPath, [join("dist", "cli.js"), ...args, ...process.argv.slice(2)]);
+  await answer.catch(() => (process.exitCode = 1));
 } catch (error) {
   say(error.message);
   process.exitCode = 1;
