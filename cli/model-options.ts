@@ -1,4 +1,5 @@
 // The options that `run` and `chat` share: which model, how it is run, how the answer is drawn.
+import { createMethod } from "../src/compression/registry.ts";
 import type { ModelSource } from "../src/runtime/runtime.ts";
 import type {
   GenerateOptions,
@@ -103,13 +104,18 @@ export const ANSWER_OPTIONS = {
 type ModelValues = OptionValues<typeof MODEL_OPTIONS>;
 type AnswerValues = OptionValues<typeof ANSWER_OPTIONS>;
 
-/** @throws {UsageError} No model; two budgets; a budget without a method. */
+/**
+ * Before a model is loaded: what can be said without it.
+ *
+ * @throws {UsageError} No model; two budgets; a budget without a method.
+ * @throws {KvasirError} `not-found` for the method's name, `bad-option` for its parameters.
+ */
 export function checkModelOptions(values: ModelValues): void {
   if (values.model === undefined) throw new UsageError("--model is required: a GGUF file or URL");
   if (budgetOf(values) !== undefined && values.method === undefined) {
     throw new UsageError("A budget needs a method, such as --method snapkv");
   }
-  if (values.method !== undefined) parseMethod(values.method);
+  if (values.method !== undefined) createMethod(parseMethod(values.method));
 }
 
 export async function loadModel(

@@ -43,7 +43,8 @@ export interface ParityModel {
 
 export interface PressSpec {
   readonly method: MethodSpec;
-  readonly budget: Budget;
+  /** None for "full". */
+  readonly budget?: Budget;
 }
 
 export interface PressedCache {

@@ -1,11 +1,17 @@
 // Every tolerance of the parity check, in one place, with where it comes from.
 import type { Activations } from "../engine/engine.ts";
 
-/** NMSE of logits after the last prompt token. q8: activations are rounded to int8 per block. */
+/**
+ * NMSE of logits after the last prompt token. q8: activations are rounded to int8 per block.
+ * Measured on two models: at most 3e-11 and 1.8e-3.
+ */
 export const LAST_LOGITS_NMSE: Readonly<Record<Activations, number>> = { f32: 1e-6, q8: 5e-3 };
 
-/** NMSE over all positions of a toy. Toys have random weights, so rounding is felt more. */
-export const TOY_LOGITS_NMSE: Readonly<Record<Activations, number>> = { f32: 1e-8, q8: 5e-2 };
+/**
+ * NMSE over all positions of a toy. Toys have random weights, so rounding is felt more. Measured on
+ * four architectures: at most 7e-12 and 3.2e-3.
+ */
+export const TOY_LOGITS_NMSE: Readonly<Record<Activations, number>> = { f32: 1e-8, q8: 1e-2 };
 
 /** Mean negative log-likelihood, relative. */
 export const MEAN_NLL_RELATIVE = 1e-4;
@@ -17,7 +23,10 @@ export const PERPLEXITY_MIN_TOKENS = 500;
 /** Logits. A golden choice closer than this may go either way; right f32 stays within 1e-3. */
 export const GREEDY_MIN_MARGIN = 0.01;
 
-/** NMSE of the first logits after compression. Kept sets may differ among near-equal scores. */
+/**
+ * NMSE of the first logits after compression. Measured at most 2e-11 with equal kept sets; room is
+ * left for sets that differ among near-equal scores.
+ */
 export const PRESSED_LOGITS_NMSE = 1e-4;
 
 /** Units in the last place: one for a fused multiply-add. */

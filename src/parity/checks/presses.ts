@@ -140,7 +140,7 @@ function fullCase(index: JsonObject, check: string): Case[] {
   return [
     {
       row: { area: "presses", check: `${check} full` },
-      spec: { method: { name: "full" }, budget: { keep: 1 } },
+      spec: { method: { name: "full" } },
       greedy: greedyOf(index, "full_cache_greedy"),
       step1: maybeObject(index, "full_cache_step1_logits"),
     },

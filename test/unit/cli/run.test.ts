@@ -156,6 +156,16 @@ describe("kvasir run", () => {
   });
 
   test.each([
+    ["nokv", "not-found"],
+    ["snapkv:windowSize=0", "bad-option"],
+  ])("refuses --method %s before loading", async (method, code) => {
+    const fake = fakeModel();
+    const args = [...ASK, "--method", method, "--keep", "0.5"];
+    await expect(runCommand(fake.load).run(args, fakeIo())).rejects.toMatchObject({ code });
+    expect(fake.loads).toEqual([]);
+  });
+
+  test.each([
     [["--prompt", "x"]],
     [["--model", "m.gguf"]],
     [[...ASK, "--keep", "0.5"]],

@@ -65,7 +65,7 @@ describe("runParity", () => {
     const host = fakeHost();
     await check(goldenFolder(), host, { only: ["presses"] });
     expect(host.specs).toEqual([
-      { method: { name: "full" }, budget: { keep: 1 } },
+      { method: { name: "full" } },
       { method: { name: "snapkv", windowSize: 1, kernelSize: 1 }, budget: { tokens: 2 } },
     ]);
   });
