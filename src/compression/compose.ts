@@ -7,9 +7,11 @@ import type {
   Method,
   ModelMeta,
   Mutation,
+  Needs,
   Schedule,
   Scorer,
   Selector,
+  SignalName,
 } from "./method.ts";
 import type { MethodParts } from "./define-method.ts";
 
@@ -20,7 +22,7 @@ export interface Composition {
   readonly allocator?: Allocator;
   /** Default: no layer. */
   readonly skips?: (layer: number, model: ModelMeta) => boolean;
-  /** Default 1: the newest row. */
+  /** Default: the scorer's. */
   readonly minRows?: number;
   /** Default: once, at the end of prefill. */
   readonly schedule?: Partial<Schedule>;
@@ -39,31 +41,50 @@ const evicting: Capabilities = {
   budget: "required",
 };
 
-/** A stateless method: score, allocate, select, wherever the schedule runs it. */
-export function compose(parts: Composition): MethodParts {
+/** Signals of the newest queries' attention: scores from them depend on the question. */
+const ofQuestion: readonly SignalName[] = ["lastRow", "window", "colSum"];
+
+/** What a composition remembers of a sequence: notes for the report, each once. */
+type Notes = Set<string>;
+
+/** Score, allocate, select, wherever the schedule runs it. */
+export function compose(parts: Composition): MethodParts<Notes> {
   const allocator = parts.allocator ?? uniform;
   const schedule = { ...atPromptEnd, ...parts.schedule };
-  const run = (context: LayerContext): readonly Mutation[] => {
+  const needs = needsOf(parts);
+  const queryAware = [...needs.prefill, ...needs.decode].some((name) => ofQuestion.includes(name));
+  const run = (context: LayerContext<Notes>): readonly Mutation[] => {
     const scores = parts.scorer.score(context);
+    for (const note of scores.notes ?? []) context.state.add(note);
     const budget = allocator.split?.(context, scores) ?? context.budget;
     const rows = parts.selector.select(context, scores, budget);
     return [{ kind: "keep", layer: context.layer, rows }];
   };
-  const hooks: Pick<Method, "onPrefillLayer" | "onDecodeStep" | "skips"> = {
+  const hooks: Pick<Method<Notes>, "onPrefillLayer" | "onDecodeStep" | "skips"> = {
     ...(parts.skips && { skips: parts.skips }),
     ...(schedule.prefill !== "never" && { onPrefillLayer: run }),
     ...(schedule.everySteps > 0 && { onDecodeStep: run }),
   };
   return {
-    needs: parts.scorer.needs,
+    needs,
     scope: "layer",
     schedule,
-    capabilities: { ...evicting, ...parts.capabilities },
-    minRows: parts.minRows ?? 1,
+    capabilities: { ...evicting, queryAware, ...parts.capabilities },
+    minRows: parts.minRows ?? parts.scorer.minRows ?? 1,
     allocator,
     validate: () => [],
-    onSequence: () => null,
-    report: () => ({ notes: [] }),
+    onSequence: () => new Set(),
+    report: (notes) => ({ notes: [...notes] }),
     ...hooks,
   };
+}
+
+/** The scorer's needs and, where the method runs at all, the selector's. */
+function needsOf({ scorer, selector }: Composition): Needs {
+  const more = selector.signals ?? [];
+  const all = (signals: readonly SignalName[]): readonly SignalName[] => [
+    ...new Set([...signals, ...more]),
+  ];
+  const { prefill, decode } = scorer.needs;
+  return { ...scorer.needs, prefill: all(prefill), decode: decode.length > 0 ? all(decode) : decode };
 }

@@ -213,14 +213,20 @@ export interface Scores {
   /** Oldest and newest rows that stay before any score counts, as far as the budget reaches. */
   readonly nSink: number;
   readonly nRecent: number;
+  /** Facts for the report: fallbacks taken, models that the scores tell little about. */
+  readonly notes?: readonly string[];
 }
 
 export interface Scorer {
   readonly needs: Needs;
+  /** Fewest rows per kv head that make sense of the scores. Default 1. */
+  readonly minRows?: number;
   score(context: LayerContext): Scores;
 }
 
 export interface Selector {
+  /** What it needs besides the scores. Default nothing. */
+  readonly signals?: readonly SignalName[];
   /** Per kv head, or one for all: strictly increasing row indices, `budget[h]` of them. */
   select(context: LayerContext, scores: Scores, budget: Uint32Array): readonly Uint32Array[];
 }

@@ -1,4 +1,15 @@
 import type { LayerContext, Scorer, Scores } from "../method.ts";
+import { integer, oneOf } from "../parameters.ts";
+
+export const windowParameters = {
+  /** Last prompt tokens whose attention scores the rest; they always stay. */
+  windowSize: integer({ default: 64, min: 1 }),
+  /** Neighbouring rows that share their scores. */
+  kernelSize: integer({ default: 5, min: 1, isOdd: true }),
+  pooling: oneOf(["avg", "max"], "avg"),
+  /** Reduction over the query heads of a kv head. */
+  groupAgg: oneOf(["mean", "max"], "mean"),
+};
 
 export interface WindowOptions {
   /** Queries of the observation window. */
@@ -10,15 +21,16 @@ export interface WindowOptions {
 }
 
 /**
- * How much the last queries attended to each row: their softmax rows summed, reduced over the query
- * heads of each kv head, then pooled over neighbours. The window's own rows are not scored: they
- * stay.
+ * How much the last queries attended to each row: the mean of their softmax rows, reduced over the
+ * query heads of each kv head, then pooled over neighbours. The window's own rows are not scored:
+ * they stay.
  *
  * Reduction comes before pooling, which is one kv head's matter; average pooling commutes with it.
  */
 export function windowScorer(options: WindowOptions): Scorer {
   return {
     needs: { prefill: ["window"], decode: [], window: options.windowSize },
+    ...(options.windowSize !== "suffix" && { minRows: options.windowSize + 1 }),
     score(context: LayerContext): Scores {
       const { kernels, model, rows } = context;
       const { sums, nRows, nQueries } = context.signal("window");
@@ -28,7 +40,7 @@ export function windowScorer(options: WindowOptions): Scorer {
         const scores = new Float32Array(length);
         const nScored = Math.max(0, length - nQueries);
         const row = head * nRows;
-        const before = reduced.subarray(row, row + nScored);
+        const before = reduced.slice(row, row + nScored).map((sum) => sum / nQueries);
         // Never pooled across the window's edge: those rows' attention is to themselves.
         if (nScored > 0) scores.set(kernels.pool(before, 1, options.kernelSize, options.pooling));
         return scores;

@@ -93,7 +93,7 @@ describe("windowScorer", () => {
 
   it("pools the rows before the window and never across its edge", () => {
     expect(score([0, 0, 1, 0, 0, 0, 9], "avg", 1)).toEqual([0.2, 0.2, 0.2, 0.2, 0.2, 0, 0]);
-    expect(score([3, 0, 0, 0, 0, 0, 9, 9], "avg", 2)).toEqual([0.6, 0.6, 0.6, 0, 0, 0, 0, 0]);
+    expect(score([6, 0, 0, 0, 0, 0, 9, 9], "avg", 2)).toEqual([0.6, 0.6, 0.6, 0, 0, 0, 0, 0]);
     expect(score([0, 0, 1, 0, 0, 0, 9], "max", 1)).toEqual([1, 1, 1, 1, 1, 0, 0]);
   });
 
