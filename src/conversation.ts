@@ -3,6 +3,8 @@ import { KvasirError } from "./errors.ts";
 import type { ChatMessage, ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
 import type { GenerateInput } from "./types.ts";
 
+/** Stands for the content of the i-th message while a template is rendered: private use characters. */
+const MARKS = /\u{E000}CONTENT-(\d+)\u{E000}/u;
 
 export class Conversation {
   readonly #tokenizer: Tokenizer;
@@ -30,7 +32,7 @@ export class Conversation {
   /** Notes a turn, once it is in the cache. */
   add(input: GenerateInput, answer: string): void {
     if (!isMessages(input)) return;
-    this.#messages.push(...input, { role: "assistant", content: answer });
+    this.#messages.push(...this.#unread(input), { role: "assistant", content: answer });
   }
 
   reset(): void {
@@ -47,13 +49,22 @@ export class Conversation {
         "Cannot generate: the model has no chat template; give a text instead of messages",
       );
     }
-    if (input.length === 0) {
-      throw new KvasirError("bad-option", "Cannot generate: messages must not be empty");
+    const unread = this.#unread(input);
+    if (unread.length === 0) {
+      throw new KvasirError("bad-option", "Cannot generate: there is no message to answer");
     }
-    const tokens = this.#encodeRendered(this.#renderNew(template, input), input);
+    const tokens = this.#encodeMessages(template, unread);
     const { addsBos, bosToken } = this.#tokenizer;
     if (!isFirst || !addsBos || bosToken === undefined || tokens[0] === bosToken) return tokens;
     return Uint32Array.from([bosToken, ...tokens]);
+  }
+
+  /** Callers may give the new messages alone, or the whole conversation so far and the new ones. */
+  #unread(input: readonly ChatMessage[]): readonly ChatMessage[] {
+    const isWhole = this.#messages.every(
+      ({ role, content }, i) => input[i]?.role === role && input[i].content === content,
+    );
+    return isWhole ? input.slice(this.#messages.length) : input;
   }
 
   /** The part of the rendered conversation after the last answer, which the cache holds. */
@@ -69,17 +80,26 @@ export class Conversation {
   }
 
   /**
-   * The template's control tokens are tokens, those that a message spells out are text: where a
-   * content holds one, contents are encoded apart from the template around them.
+   * The template's control tokens are tokens, those that a message spells out are text. Such a
+   * message is rendered as a mark and encoded apart: to look for its text in what was rendered could
+   * find the template's own.
    */
-  #encodeRendered(rendered: string, input: readonly ChatMessage[]): Uint32Array {
-    const forged = input.filter(({ content }) => this.#spellsControl(content));
-    if (forged.length === 0) return this.#tokenizer.encode(rendered, { parseSpecial: true });
-    const parts = cutOut(rendered, forged);
-    return Uint32Array.from(
-      parts.flatMap(({ text, isContent }) => [
-        ...this.#tokenizer.encode(text, { parseSpecial: !isContent }),
-      ]),
+  #encodeMessages(template: ChatTemplate, input: readonly ChatMessage[]): Uint32Array {
+    const forged = new Set(
+      [...input.keys()].filter((i) => this.#spellsControl(input[i]?.content ?? "")),
+    );
+    const marked = input.map((message, i) => (forged.has(i) ? withMark(message, i) : message));
+    const parts = this.#renderNew(template, marked).split(MARKS);
+    const found = new Set<number>();
+    const tokens = parts.flatMap((part, i) => {
+      if (i % 2 === 0) return [...this.#tokenizer.encode(part, { parseSpecial: true })];
+      found.add(Number(part));
+      return [...this.#tokenizer.encode(input[Number(part)]?.content.trim() ?? "")];
+    });
+    if ([...forged].every((i) => found.has(i))) return Uint32Array.from(tokens);
+    throw new KvasirError(
+      "bad-option",
+      "Cannot generate: a message spells out a control token, and the chat template changes it",
     );
   }
 
@@ -105,24 +125,11 @@ function checkTokens(tokens: ArrayLike<number>, vocabSize: number): Uint32Array 
   );
 }
 
-/** `rendered` in pieces: the contents of `messages`, in order, and what lies between. */
-function cutOut(
-  rendered: string,
-  messages: readonly ChatMessage[],
-): { readonly text: string; readonly isContent: boolean }[] {
-  const parts: { text: string; isContent: boolean }[] = [];
-  let rest = rendered;
-  for (const message of messages) {
-    const content = message.content.trim();
-    const at = rest.indexOf(content);
-    if (at < 0) {
-      throw new KvasirError(
-        "bad-option",
-        "Cannot generate: a message spells out a control token, and the chat template changes it",
-      );
-    }
-    parts.push({ text: rest.slice(0, at), isContent: false }, { text: content, isContent: true });
-    rest = rest.slice(at + content.length);
-  }
-  return [...parts, { text: rest, isContent: false }];
+/** The white space around a content stays: templates trim it or not. */
+function withMark(message: ChatMessage, i: number): ChatMessage {
+  const { content } = message;
+  const core = content.trim();
+  const at = content.indexOf(core);
+  const mark = `\u{E000}CONTENT-${i}\u{E000}`;
+  return { ...message, content: content.slice(0, at) + mark + content.slice(at + core.length) };
 }

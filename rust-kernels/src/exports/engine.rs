@@ -2,6 +2,7 @@
 use crate::abi::{slice, slice_mut};
 use crate::cache_rows::{Cell, HeadRows};
 use crate::ops::attend::{self, Queries};
+use crate::ops::block_dot;
 use crate::ops::gate::{self, Activation};
 use crate::ops::mat_mul::{self, Output, Shape};
 use crate::ops::quantize::{self, Quantized};
@@ -39,9 +40,19 @@ pub fn pack_scratch_len(n_cols: u32) -> u32 {
 
 /// Packs `n` rows of GGUF blocks at `rows` as rows `first_row ..` (a multiple of 4) of `weight`.
 #[wasm_bindgen]
-pub fn pack_rows(ty: u32, weight: u32, first_row: u32, rows: u32, n: u32, n_cols: u32, scratch: u32) {
+pub fn pack_rows(
+    ty: u32,
+    weight: u32,
+    first_row: u32,
+    rows: u32,
+    n: u32,
+    n_cols: u32,
+    scratch: u32,
+) {
     let (ty, n, n_cols) = (tensor_type(ty), n as usize, n_cols as usize);
-    let Some(packing) = packed::packing(ty) else { return };
+    let Some(packing) = packed::packing(ty) else {
+        return;
+    };
     let row_bytes = ty.row_bytes(n_cols);
     let panel_bytes = packing.panel_bytes(n_cols / BLOCK);
     let first = weight + (first_row as usize / 4 * panel_bytes) as u32;
@@ -58,21 +69,35 @@ pub fn pack_rows(ty: u32, weight: u32, first_row: u32, rows: u32, n: u32, n_cols
     }
 }
 
-/// x f32[n_tokens, n_cols] to i16 codes[n_tokens, n_cols], f32 scales and i32 sums
+/// Whether weights of tensor type `ty` are multiplied with narrow activation codes in this build.
+#[wasm_bindgen]
+pub fn is_narrow(ty: u32) -> bool {
+    packed::packing(tensor_type(ty)).is_some_and(block_dot::is_narrow)
+}
+
+/// x f32[n_tokens, n_cols] to codes (2 bytes each, 1 where narrow) and f32 scales and i32 sums
 /// [n_tokens, n_cols / 32, 2].
 #[wasm_bindgen]
-pub fn quantize(codes: u32, scales: u32, sums: u32, x: u32, n_tokens: u32, n_cols: u32) {
-    let (n_tokens, n_cols) = (n_tokens as usize, n_cols as usize);
-    let n = n_tokens * n_cols;
+pub fn quantize(
+    codes: u32,
+    scales: u32,
+    sums: u32,
+    x: u32,
+    n_tokens: u32,
+    n_cols: u32,
+    is_narrow: bool,
+) {
+    let n_cols = n_cols as usize;
+    let n = n_tokens as usize * n_cols;
     // SAFETY: the caller's arena holds the four ranges, apart.
     unsafe {
         quantize::quantize(
-            slice_mut(codes, n),
+            slice_mut(codes, quantize::code_bytes(n, is_narrow)),
             slice_mut(scales, 2 * (n / BLOCK)),
             slice_mut(sums, 2 * (n / BLOCK)),
             slice(x, n),
-            n_tokens,
             n_cols,
+            is_narrow,
         );
     }
 }
@@ -96,7 +121,9 @@ pub fn mat_mul_packed(
     end: u32,
 ) {
     let ty = tensor_type(ty);
-    let Some(packing) = packed::packing(ty) else { return };
+    let Some(packing) = packed::packing(ty) else {
+        return;
+    };
     let shape =
         Shape { n_rows: n_rows as usize, n_cols: n_cols as usize, n_tokens: n_tokens as usize };
     let n = shape.n_tokens * shape.n_cols;
@@ -105,7 +132,7 @@ pub fn mat_mul_packed(
         (
             slice_mut(out, shape.n_tokens * stride as usize),
             Quantized {
-                codes: slice(codes, n),
+                codes: slice(codes, quantize::code_bytes(n, block_dot::is_narrow(packing))),
                 scales: slice(scales, 2 * (n / BLOCK)),
                 sums: slice(sums, 2 * (n / BLOCK)),
             },
@@ -163,10 +190,7 @@ pub fn embed_row(ty: u32, out: u32, row: u32, n_cols: u32, scale: f32) {
     let ty = tensor_type(ty);
     // SAFETY: the caller's arena holds both ranges, apart.
     let (out, row) = unsafe {
-        (
-            slice_mut::<f32>(out, n_cols as usize),
-            slice::<u8>(row, ty.row_bytes(n_cols as usize)),
-        )
+        (slice_mut::<f32>(out, n_cols as usize), slice::<u8>(row, ty.row_bytes(n_cols as usize)))
     };
     dequantize_row(ty, row, out);
     if scale != 1.0 {
@@ -178,7 +202,9 @@ pub fn embed_row(ty: u32, out: u32, row: u32, n_cols: u32, scale: f32) {
 #[wasm_bindgen]
 pub fn embed_packed_row(ty: u32, out: u32, weight: u32, row: u32, n_cols: u32, scale: f32) {
     let ty = tensor_type(ty);
-    let Some(packing) = packed::packing(ty) else { return };
+    let Some(packing) = packed::packing(ty) else {
+        return;
+    };
     let n_cols = n_cols as usize;
     let panel_bytes = packing.panel_bytes(n_cols / BLOCK);
     let row = row as usize;
@@ -207,10 +233,7 @@ pub fn add_bias(x: u32, bias: u32, n_tokens: u32, stride: u32, column: u32, size
     let stride = stride as usize;
     // SAFETY: the caller's arena holds both ranges, apart.
     let (x, bias) = unsafe {
-        (
-            slice_mut::<f32>(x, n_tokens as usize * stride),
-            slice::<f32>(bias, size as usize),
-        )
+        (slice_mut::<f32>(x, n_tokens as usize * stride), slice::<f32>(bias, size as usize))
     };
     for row in x.chunks_exact_mut(stride) {
         row[column as usize..].iter_mut().zip(bias).for_each(|(x, b)| *x += b);

@@ -7,9 +7,9 @@
 #[cfg(not(target_feature = "simd128"))]
 mod scalar;
 #[cfg(not(target_feature = "simd128"))]
-pub use scalar::{F32x4, I16x8, I32x4};
+pub use scalar::{F32x4, I8x16, I16x8, I32x4};
 
 #[cfg(target_feature = "simd128")]
 mod simd128;
 #[cfg(target_feature = "simd128")]
-pub use simd128::{F32x4, I16x8, I32x4};
+pub use simd128::{F32x4, I8x16, I16x8, I32x4};

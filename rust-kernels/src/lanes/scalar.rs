@@ -152,8 +152,13 @@ impl I16x8 {
         Self(core::array::from_fn(|i| i16::from_le_bytes([s[at + 2 * i], s[at + 2 * i + 1]])))
     }
     #[inline(always)]
-    pub fn load_pair(s: &[i16], at: usize) -> Self {
-        Self(core::array::from_fn(|i| s[at + (i & 1)]))
+    pub fn load_pair(s: &[u8], at: usize) -> Self {
+        let pair = [0, 2].map(|i| i16::from_le_bytes([s[at + i], s[at + i + 1]]));
+        Self(core::array::from_fn(|i| pair[i & 1]))
+    }
+    #[inline(always)]
+    pub fn add(self, o: Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i].wrapping_add(o.0[i])))
     }
     #[inline(always)]
     pub fn and(self, o: Self) -> Self {
@@ -187,6 +192,26 @@ impl I16x8 {
         Self(self.0.map(|x| {
             let [lo, hi] = x.to_le_bytes();
             i16::from_le_bytes([at(lo), at(hi)])
+        }))
+    }
+}
+
+/// Sixteen i8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct I8x16([i8; 16]);
+
+#[allow(missing_docs)]
+impl I8x16 {
+    #[inline(always)]
+    pub fn load_quad(s: &[u8], at: usize) -> Self {
+        Self(core::array::from_fn(|i| s[at + (i & 3)] as i8))
+    }
+    #[inline(always)]
+    pub fn relaxed_dot(self, codes: I16x8) -> I16x8 {
+        I16x8(core::array::from_fn(|i| {
+            let codes = codes.0[i].to_le_bytes();
+            let p = |j: usize| i16::from(self.0[2 * i + j]) * i16::from(codes[j] as i8);
+            p(0).wrapping_add(p(1))
         }))
     }
 }

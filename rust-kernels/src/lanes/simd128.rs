@@ -209,12 +209,17 @@ impl I16x8 {
         // SAFETY: the slice above holds sixteen bytes.
         Self(unsafe { v128_load(s.as_ptr().cast()) })
     }
-    /// The pair `s[at], s[at + 1]`, four times.
+    /// The little-endian pair of i16 in the four bytes at `s[at ..]`, four times.
     #[inline(always)]
-    pub fn load_pair(s: &[i16], at: usize) -> Self {
-        let s = &s[at..at + 2];
+    pub fn load_pair(s: &[u8], at: usize) -> Self {
+        let s = &s[at..at + 4];
         // SAFETY: the slice above holds the four bytes that are read.
         Self(unsafe { v128_load32_splat(s.as_ptr().cast()) })
+    }
+    /// Wrapping sum.
+    #[inline(always)]
+    pub fn add(self, o: Self) -> Self {
+        Self(i16x8_add(self.0, o.0))
     }
     /// Bitwise and.
     #[inline(always)]
@@ -252,5 +257,32 @@ impl I16x8 {
         // SAFETY: the table holds sixteen bytes.
         let table = unsafe { v128_load(table.as_ptr().cast()) };
         Self(i8x16_swizzle(table, self.0))
+    }
+}
+
+/// Sixteen i8.
+#[derive(Clone, Copy)]
+pub struct I8x16(v128);
+
+impl I8x16 {
+    /// The four bytes at `s[at ..]`, four times.
+    #[inline(always)]
+    pub fn load_quad(s: &[u8], at: usize) -> Self {
+        let s = &s[at..at + 4];
+        // SAFETY: the slice above holds the four bytes that are read.
+        Self(unsafe { v128_load32_splat(s.as_ptr().cast()) })
+    }
+    /// Products with the bytes of `codes` (0..128), neighbours added: exact while sums fit i16.
+    #[inline(always)]
+    pub fn relaxed_dot(self, codes: I16x8) -> I16x8 {
+        #[cfg(target_feature = "relaxed-simd")]
+        return I16x8(i16x8_relaxed_dot_i8x16_i7x16(self.0, codes.0));
+        #[cfg(not(target_feature = "relaxed-simd"))]
+        {
+            let low = i16x8_extmul_low_i8x16(self.0, codes.0);
+            let high = i16x8_extmul_high_i8x16(self.0, codes.0);
+            let sums = i32x4_dot_i16x8(low, i16x8_splat(1));
+            I16x8(i16x8_narrow_i32x4(sums, i32x4_dot_i16x8(high, i16x8_splat(1))))
+        }
     }
 }

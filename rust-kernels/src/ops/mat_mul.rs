@@ -1,11 +1,12 @@
 //! out[t, r] = sum over blocks b of scale[r, b] x_scale[t, b] dot[r, t, b] (+ min[r, b] x_sum[t, b])
 //!
-//! with integer dots over packed panels (quant/packed.rs, ops/quantize.rs). Each output adds its
-//! blocks in order in f32, whatever the tile or the range of rows: the same bits for any number of
-//! tokens and threads.
+//! with integer dots over packed panels (quant/packed.rs, ops/quantize.rs, ops/block_dot.rs). Each
+//! output adds its blocks in order in f32, whatever the tile or the range of rows: the same bits
+//! for any number of tokens and threads, and in every build.
+use super::block_dot::{BlockDot, Bytes, Fast, Lookup, Nibbles};
 use super::quantize::{Quantized, TILE};
-use crate::lanes::{F32x4, I16x8, I32x4};
-use crate::quant::packed::{BLOCK, IQ4_NL_VALUES, Packing};
+use crate::lanes::{F32x4, I32x4};
+use crate::quant::packed::{BLOCK, Packing};
 
 /// Where results go: f32[n_tokens, stride], from column `column`.
 pub struct Output<'a> {
@@ -15,63 +16,6 @@ pub struct Output<'a> {
     pub stride: usize,
     /// First column of this matrix.
     pub column: usize,
-}
-
-/// The operands (j, 0..4) of a block.
-trait Codes {
-    const BYTES: usize;
-    fn operands(block: &[u8], j: usize) -> [I16x8; 4];
-}
-
-struct Nibbles<const PLANES: usize>;
-struct Bytes;
-struct Lookup;
-
-impl<const PLANES: usize> Codes for Nibbles<PLANES> {
-    const BYTES: usize = 64 + 16 * PLANES;
-    #[inline(always)]
-    fn operands(block: &[u8], j: usize) -> [I16x8; 4] {
-        let v = I16x8::load(block, 16 * j);
-        let low = I16x8::splat(15);
-        let mut e = [v.and(low), v.shr_u(4).and(low), v.shr_u(8).and(low), v.shr_u(12)];
-        for plane in 0..PLANES {
-            let bits = I16x8::load(block, 64 + 16 * plane);
-            let (target, mask) = (4 + plane as u32, I16x8::splat(16 << plane));
-            for (i, e) in e.iter_mut().enumerate() {
-                let from = (4 * j + i) as u32;
-                let moved =
-                    if from >= target { bits.shr_u(from - target) } else { bits.shl(target - from) };
-                *e = e.or(moved.and(mask));
-            }
-        }
-        e
-    }
-}
-
-#[inline(always)]
-fn even(v: I16x8) -> I16x8 {
-    v.shl(8).shr_s(8)
-}
-
-impl Codes for Bytes {
-    const BYTES: usize = 128;
-    #[inline(always)]
-    fn operands(block: &[u8], j: usize) -> [I16x8; 4] {
-        let (a, b) = (I16x8::load(block, 16 * j), I16x8::load(block, 16 * j + 64));
-        [even(a), even(b), a.shr_s(8), b.shr_s(8)]
-    }
-}
-
-impl Codes for Lookup {
-    const BYTES: usize = 64;
-    #[inline(always)]
-    fn operands(block: &[u8], j: usize) -> [I16x8; 4] {
-        let v = I16x8::load(block, 16 * j);
-        let low = I16x8::splat(0x0f0f);
-        let a = v.and(low).lookup(&IQ4_NL_VALUES);
-        let b = v.shr_u(4).and(low).lookup(&IQ4_NL_VALUES);
-        [even(a), even(b), a.shr_s(8), b.shr_s(8)]
-    }
 }
 
 /// What follows the codes: constant offset, minimum, or a scale per 16.
@@ -91,27 +35,6 @@ impl Scales for Halves {
     const PER_16: bool = true;
 }
 
-/// Multiplies rows `rows` (begin a multiple of 4) of a packed matrix of `n_rows` with `n_tokens`
-/// quantised tokens. `weight` holds all panels.
-pub fn mat_mul(
-    output: &mut Output<'_>,
-    x: &Quantized<'_>,
-    weight: &[u8],
-    packing: Packing,
-    shape: Shape,
-    rows: core::ops::Range<usize>,
-) {
-    match (packing.block_bytes, packing.per_16, packing.has_min) {
-        (128, ..) => run::<Bytes, Offset>(output, x, weight, packing, shape, rows),
-        (96, true, _) => run::<Nibbles<2>, Halves>(output, x, weight, packing, shape, rows),
-        (80, _, true) => run::<Nibbles<1>, Minimum>(output, x, weight, packing, shape, rows),
-        (80, _, false) => run::<Nibbles<1>, Offset>(output, x, weight, packing, shape, rows),
-        (_, _, true) => run::<Nibbles<0>, Minimum>(output, x, weight, packing, shape, rows),
-        _ if packing.is_lookup => run::<Lookup, Offset>(output, x, weight, packing, shape, rows),
-        _ => run::<Nibbles<0>, Offset>(output, x, weight, packing, shape, rows),
-    }
-}
-
 /// Sizes of a product.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
@@ -123,7 +46,28 @@ pub struct Shape {
     pub n_tokens: usize,
 }
 
-fn run<C: Codes, S: Scales>(
+/// Multiplies rows `rows` (begin a multiple of 8) of a packed matrix of `n_rows` with `n_tokens`
+/// quantised tokens, in the form that `block_dot::is_narrow` names. `weight` holds all panels.
+pub fn mat_mul(
+    output: &mut Output<'_>,
+    x: &Quantized<'_>,
+    weight: &[u8],
+    packing: Packing,
+    shape: Shape,
+    rows: core::ops::Range<usize>,
+) {
+    match (packing.block_bytes, packing.per_16, packing.has_min) {
+        (128, ..) => run::<Bytes, Offset>(output, x, weight, packing, shape, rows),
+        (96, true, _) => run::<Nibbles<Fast, 2>, Halves>(output, x, weight, packing, shape, rows),
+        (80, _, true) => run::<Nibbles<Fast, 1>, Minimum>(output, x, weight, packing, shape, rows),
+        (80, _, false) => run::<Nibbles<Fast, 1>, Offset>(output, x, weight, packing, shape, rows),
+        (_, _, true) => run::<Nibbles<Fast, 0>, Minimum>(output, x, weight, packing, shape, rows),
+        _ if packing.is_lookup => run::<Lookup, Offset>(output, x, weight, packing, shape, rows),
+        _ => run::<Nibbles<Fast, 0>, Offset>(output, x, weight, packing, shape, rows),
+    }
+}
+
+fn run<D: BlockDot, S: Scales>(
     output: &mut Output<'_>,
     x: &Quantized<'_>,
     weight: &[u8],
@@ -133,51 +77,49 @@ fn run<C: Codes, S: Scales>(
 ) {
     let n_blocks = shape.n_cols / BLOCK;
     let panel_bytes = packing.panel_bytes(n_blocks);
-    let panels = rows.start / 4..rows.end.div_ceil(4);
     let n_tiled = shape.n_tokens - shape.n_tokens % TILE;
-    let mut panel = panels.start;
-    while panel < panels.end {
-        // Two panels share the loads of a single token's codes; a tile has no registers for that.
-        let pair = panel + 1 < panels.end;
-        let first = &weight[panel * panel_bytes..(panel + 1) * panel_bytes];
-        let n_panels = if pair { 2 } else { 1 };
-        let both = &weight[panel * panel_bytes..(panel + n_panels) * panel_bytes];
+    let (first, last) = (rows.start / 4, rows.end.div_ceil(4));
+    let panels = &weight[first * panel_bytes..last * panel_bytes];
+    // Two panels share the loads of a single token's codes; a tile has no registers for that.
+    for (i, pair) in panels.chunks(2 * panel_bytes).enumerate() {
+        let row = 4 * (first + 2 * i);
         for token in (0..n_tiled).step_by(TILE) {
-            for (p, bytes) in both.chunks_exact(panel_bytes).enumerate() {
-                let sums = tile::<C, S, TILE, 1>([bytes], x, token, n_blocks, packing.offset);
-                output.store(sums[0], token, 4 * (panel + p), shape.n_rows);
+            for (p, panel) in pair.chunks_exact(panel_bytes).enumerate() {
+                let sums = tile::<D, S, TILE, 1>([panel], x, token, n_blocks, packing.offset);
+                output.store(sums[0], token, row + 4 * p, shape.n_rows);
             }
         }
         for token in n_tiled..shape.n_tokens {
-            if pair {
-                let bytes = [first, &both[panel_bytes..]];
-                let sums = tile::<C, S, 1, 2>(bytes, x, token, n_blocks, packing.offset);
-                output.store(sums[0], token, 4 * panel, shape.n_rows);
-                output.store(sums[1], token, 4 * (panel + 1), shape.n_rows);
+            if pair.len() == 2 * panel_bytes {
+                let (a, b) = pair.split_at(panel_bytes);
+                let sums = tile::<D, S, 1, 2>([a, b], x, token, n_blocks, packing.offset);
+                output.store(sums[0], token, row, shape.n_rows);
+                output.store(sums[1], token, row + 4, shape.n_rows);
             } else {
-                let sums = tile::<C, S, 1, 1>([first], x, token, n_blocks, packing.offset);
-                output.store(sums[0], token, 4 * panel, shape.n_rows);
+                let sums = tile::<D, S, 1, 1>([pair], x, token, n_blocks, packing.offset);
+                output.store(sums[0], token, row, shape.n_rows);
             }
         }
-        panel += n_panels;
     }
 }
 
 #[inline(always)]
-fn tile<C: Codes, S: Scales, const TOKENS: usize, const PANELS: usize>(
+fn tile<D: BlockDot, S: Scales, const TOKENS: usize, const PANELS: usize>(
     panels: [&[u8]; PANELS],
     x: &Quantized<'_>,
     token: usize,
     n_blocks: usize,
     offset: i32,
 ) -> [[F32x4; TOKENS]; PANELS] {
-    let width = TOKENS * BLOCK;
-    let codes = &x.codes[token * n_blocks * BLOCK..][..n_blocks * width];
+    let width = TOKENS * D::CODE_BYTES;
+    let codes = &x.codes[token * n_blocks * D::CODE_BYTES..][..n_blocks * width];
     let scales = &x.scales[2 * token * n_blocks..][..2 * n_blocks * TOKENS];
     let sums = &x.sums[2 * token * n_blocks..][..2 * n_blocks * TOKENS];
-    let tails = panels.map(|panel| {
-        let (_, tail) = panel.split_at(n_blocks * C::BYTES);
-        tail.split_at(n_blocks * if S::PER_16 { 16 } else { 8 })
+    let scale_bytes = if S::PER_16 { 16 } else { 8 };
+    let parts = panels.map(|panel| {
+        let (codes, tail) = panel.split_at(n_blocks * D::BLOCK_BYTES);
+        let (scales, mins) = tail.split_at(n_blocks * scale_bytes);
+        (codes, scales, mins)
     });
     let mut total = [[F32x4::splat(0.0); TOKENS]; PANELS];
     let blocks = codes
@@ -186,43 +128,36 @@ fn tile<C: Codes, S: Scales, const TOKENS: usize, const PANELS: usize>(
         .zip(sums.chunks_exact(2 * TOKENS))
         .enumerate();
     for (b, ((codes, scales), sums)) in blocks {
-        let mut dots = [[[I32x4::splat(0); TOKENS]; 2]; PANELS];
         for p in 0..PANELS {
-            let block = &panels[p][b * C::BYTES..(b + 1) * C::BYTES];
-            for j in 0..4 {
-                let operands = C::operands(block, j);
-                for (e, &operand) in operands.iter().enumerate() {
-                    let half = if S::PER_16 { e % 2 } else { 0 };
-                    for (t, dot) in dots[p][half].iter_mut().enumerate() {
-                        let pair = I16x8::load_pair(codes, 2 * ((4 * j + e) * TOKENS + t));
-                        *dot = dot.add(operand.dot(pair));
+            let (block_codes, block_scales, block_mins) = parts[p];
+            let block = &block_codes[b * D::BLOCK_BYTES..(b + 1) * D::BLOCK_BYTES];
+            if S::PER_16 {
+                let dots = D::dots::<TOKENS, true>(block, codes);
+                for (half, dots) in dots.into_iter().enumerate() {
+                    let scale = F32x4::load_f16_bytes(block_scales, 16 * b + 8 * half);
+                    for t in 0..TOKENS {
+                        let dot = dots[t].sub(I32x4::splat(offset * sums[2 * t + half])).to_f32();
+                        let scale = scale.mul(F32x4::splat(scales[2 * t]));
+                        total[p][t] = scale.mul_add(dot, total[p][t]);
                     }
                 }
+                continue;
             }
-        }
-        for p in 0..PANELS {
-            let (scale_bytes, min_bytes) = tails[p];
+            let [dots, _] = D::dots::<TOKENS, false>(block, codes);
+            let scale = F32x4::load_f16_bytes(block_scales, 8 * b);
             for t in 0..TOKENS {
-                let x_scale = F32x4::splat(scales[2 * t]);
-                let sum = &mut total[p][t];
-                if S::PER_16 {
-                    for half in 0..2 {
-                        let scale = F32x4::load_f16_bytes(scale_bytes, 16 * b + 8 * half);
-                        let correction = I32x4::splat(offset * sums[2 * t + half]);
-                        let dot = dots[p][half][t].sub(correction).to_f32();
-                        *sum = scale.mul(x_scale).mul_add(dot, *sum);
-                    }
-                    continue;
-                }
-                let scale = F32x4::load_f16_bytes(scale_bytes, 8 * b);
-                let mut dot = dots[p][0][t];
-                if !S::HAS_MIN {
-                    dot = dot.sub(I32x4::splat(offset * (sums[2 * t] + sums[2 * t + 1])));
-                }
-                *sum = scale.mul(x_scale).mul_add(dot.to_f32(), *sum);
-                if S::HAS_MIN {
-                    let min = F32x4::load_f16_bytes(min_bytes, 8 * b);
-                    *sum = min.mul_add(F32x4::splat(scales[2 * t + 1]), *sum);
+                let dot = if S::HAS_MIN {
+                    dots[t]
+                } else {
+                    dots[t].sub(I32x4::splat(offset * (sums[2 * t] + sums[2 * t + 1])))
+                };
+                let scale = scale.mul(F32x4::splat(scales[2 * t]));
+                total[p][t] = scale.mul_add(dot.to_f32(), total[p][t]);
+            }
+            if S::HAS_MIN {
+                let min = F32x4::load_f16_bytes(block_mins, 8 * b);
+                for t in 0..TOKENS {
+                    total[p][t] = min.mul_add(F32x4::splat(scales[2 * t + 1]), total[p][t]);
                 }
             }
         }

@@ -47,9 +47,6 @@ pub fn unpack_codes(
         TensorType::IQ4_NL => iq4_nl::unpack_codes,
         _ => panic!("Cannot unpack codes: the type has none"),
     };
-    debug_assert_eq!(
-        codes.len() * ty.block_bytes(),
-        blocks.len() * ty.block_size()
-    );
+    debug_assert_eq!(codes.len() * ty.block_bytes(), blocks.len() * ty.block_size());
     unpack(blocks, codes, scales, mins);
 }

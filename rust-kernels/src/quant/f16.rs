@@ -12,11 +12,7 @@ pub fn f16_to_f32(half: u16) -> f32 {
     let half = u32::from(half);
     let magnitude = f32::from_bits((half & 0x7fff) << 13) * BIAS_SHIFT;
     // Exponent 31 means infinity or NaN: all exponent bits of the f32 must be set.
-    let special = if half & 0x7c00 == 0x7c00 {
-        0x7f80_0000
-    } else {
-        0
-    };
+    let special = if half & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
     f32::from_bits(magnitude.to_bits() | special | (half & 0x8000) << 16)
 }
 
@@ -34,11 +30,7 @@ pub fn f32_to_f16(value: f32) -> u16 {
     let bias = (shifted & 0xff00_0000).max(0x7100_0000);
     let rounded = (f32::from_bits((bias >> 1) + 0x0780_0000) + rounded).to_bits();
     let finite = ((rounded >> 13) & 0x7c00) + (rounded & 0x0fff);
-    let magnitude = if shifted > 0xff00_0000 {
-        0x7e00
-    } else {
-        finite
-    };
+    let magnitude = if shifted > 0xff00_0000 { 0x7e00 } else { finite };
     ((bits >> 16 & 0x8000) | magnitude) as u16
 }
 

@@ -45,10 +45,7 @@ impl TensorType {
     /// The types that the kernels read.
     pub const ALL: [TensorType; 15] = {
         use TensorType::*;
-        [
-            F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS,
-            BF16,
-        ]
+        [F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16]
     };
 
     /// The type with ggml's number `id`.

@@ -20,13 +20,7 @@ pub(super) fn split<const N: usize, const M: usize>(bytes: &[u8]) -> [u8; M] {
 pub(super) fn fifth_bits(bits: [u8; 4]) -> [u8; 32] {
     // A byte compare against the lane's own bit, which is one SIMD instruction; a variable shift
     // per lane is not.
-    array::from_fn(|i| {
-        if bits[i / 8] & (1 << (i % 8)) != 0 {
-            16
-        } else {
-            0
-        }
-    })
+    array::from_fn(|i| if bits[i / 8] & (1 << (i % 8)) != 0 { 16 } else { 0 })
 }
 
 /// Reads `N` bytes at `offset`.

@@ -12,14 +12,16 @@
 //! Codes of 4 bits: vector j (0..4) of a block, byte 4r + i: low nibble row r, column 4j + i; high
 //! nibble column 16 + 4j + i. Read as u16 lanes, four shifts and masks give four operands of
 //! `i32x4.dot_i16x8` whose pairs are columns (4j, 4j+2), (16+4j, 18+4j), (4j+1, 4j+3),
-//! (17+4j, 19+4j): operand e = 0..4. A plane's u16 lane L has at bit 4j + e the next bit of operand
-//! (j, e), lane L. Codes of 8 bits: vector j (0..8), byte 4r + i: row r, column 4j + i.
+//! (17+4j, 19+4j). A plane's u16 lane L has at bit 2j + h the next bit of lane L's lower byte of
+//! vector j, low (h = 0) or high nibble (h = 1), and at bit 8 + 2j + h that of its upper byte: one
+//! shift and mask serve u16 lanes and bytes alike. Codes of 8 bits: vector j (0..8), byte 4r + i:
+//! row r, column 4j + i.
 //!
 //! A code is unsigned with a constant `offset` (weight = scale (code - offset)), unsigned with a
 //! minimum (weight = scale code + min), or signed.
+use super::TensorType;
 use super::codes::unpack_codes;
 use super::f16::{f16_to_f32, f32_to_f16};
-use super::TensorType;
 
 /// Columns of a block of the packed layout.
 pub const BLOCK: usize = 32;
@@ -148,13 +150,18 @@ fn put_codes(p: Packing, block: &mut [u8], r: usize, codes: &[u8]) {
         let code = if p.is_lookup { lookup_index(code as i8) } else { code };
         let (j, i, is_high) = ((k % 16) / 4, k % 4, k >= 16);
         block[16 * j + 4 * r + i] |= (code & 15) << if is_high { 4 } else { 0 };
-        let operand = 2 * (i % 2) + usize::from(is_high);
-        let (lane, bit) = (2 * r + i / 2, 4 * j + operand);
+        let (lane, bit) = plane_cell(r, k);
         for plane in 0..p.n_planes {
             let at = 64 + 16 * plane + 2 * lane + bit / 8;
             block[at] |= ((code >> (4 + plane)) & 1) << (bit % 8);
         }
     }
+}
+
+/// Lane and bit of row `r`, column `k` in a plane.
+fn plane_cell(r: usize, k: usize) -> (usize, usize) {
+    let (j, i, is_high) = ((k % 16) / 4, k % 4, k >= 16);
+    (2 * r + i / 2, 8 * (i % 2) + 2 * j + usize::from(is_high))
 }
 
 /// Row `r` (0..4) of a panel as f32[n_cols].
@@ -185,7 +192,7 @@ fn code_at(p: Packing, block: &[u8], r: usize, k: usize) -> i32 {
     if p.is_lookup {
         return i32::from(IQ4_NL_VALUES[usize::from(code)]);
     }
-    let (lane, bit) = (2 * r + i / 2, 4 * j + 2 * (i % 2) + usize::from(is_high));
+    let (lane, bit) = plane_cell(r, k);
     for plane in 0..p.n_planes {
         code |= ((block[64 + 16 * plane + 2 * lane + bit / 8] >> (bit % 8)) & 1) << (4 + plane);
     }

@@ -43,12 +43,8 @@ pub fn dequantize(blocks: &[u8], out: &mut [f32]) {
         for (half, out) in out.as_chunks_mut::<128>().0.iter_mut().enumerate() {
             let codes = codes_of(block, half);
             let codes = codes.as_chunks::<16>().0;
-            for ((out, codes), &scale) in out
-                .as_chunks_mut::<16>()
-                .0
-                .iter_mut()
-                .zip(codes)
-                .zip(&scales[8 * half..])
+            for ((out, codes), &scale) in
+                out.as_chunks_mut::<16>().0.iter_mut().zip(codes).zip(&scales[8 * half..])
             {
                 scale_centered(out, codes, scale, 32);
             }

@@ -11,16 +11,19 @@ import type {
   Engine,
   EngineBuffer,
   EngineMemory,
+  HeadShape,
   LayerRows,
   Norm,
   Projection,
   RopeFrequencies,
   RopeShape,
+  SumsLayout,
   Weight,
 } from "../engine.ts";
 import { liveBuffer, liveWeight, pointer, WasmBuffer, WasmWeight } from "./buffers.ts";
 import { instantiateKernels } from "./instantiate.ts";
 import type { Kernels } from "./kernels.ts";
+import { MeasureOps } from "./measure-ops.ts";
 import { Arena } from "./memory.ts";
 import { Multiplier } from "./multiplier.ts";
 import { RowOps } from "./row-ops.ts";
@@ -48,6 +51,7 @@ class WasmEngine implements Engine {
   readonly #scratch: OpScratch;
   readonly #multiplier: Multiplier;
   readonly #rowOps: RowOps;
+  readonly #measureOps: MeasureOps;
   readonly #frequencies = new Map<RopeFrequencies, number>();
   #bytes = 0;
   #weightBytes = 0;
@@ -60,6 +64,7 @@ class WasmEngine implements Engine {
     this.#scratch = new OpScratch(this.#arena);
     this.#multiplier = new Multiplier(kernels, this.#scratch);
     this.#rowOps = new RowOps(kernels, this.#arena, this.#scratch);
+    this.#measureOps = new MeasureOps(kernels, this.#arena, this.#scratch);
   }
 
   memory(): EngineMemory {
@@ -294,8 +299,33 @@ class WasmEngine implements Engine {
     shape: AttendShape,
     firstPosition: number,
     nQueries: number,
+    layout?: SumsLayout,
   ): void {
-    this.#rowOps.measureWindow(out, queries, rows, shape, firstPosition, nQueries);
+    this.#rowOps.measureWindow(out, queries, rows, shape, firstPosition, nQueries, layout);
+  }
+
+  measureQueries(
+    sums: EngineBuffer,
+    queries: EngineBuffer,
+    table: EngineBuffer,
+    shape: RopeShape,
+    nQueries: number,
+  ): void {
+    this.#measureOps.measureQueries(sums, queries, table, shape, nQueries);
+  }
+
+  measureOutputs(out: EngineBuffer, rows: LayerRows, weight: Weight, shape: HeadShape): void {
+    this.#measureOps.measureOutputs(out, rows, weight, shape);
+  }
+
+  rotateRows(
+    rows: LayerRows,
+    targets: readonly Uint32Array[],
+    frequencies: RopeFrequencies,
+    ropeStyle: RopeShape["ropeStyle"],
+  ): void {
+    const table = this.#frequencies.get(frequencies) ?? this.#addFrequencies(frequencies);
+    this.#measureOps.rotateRows(rows, targets, table, ropeStyle);
   }
 
   gatherRows(dst: LayerRows, src: LayerRows, keep: readonly Uint32Array[]): void {

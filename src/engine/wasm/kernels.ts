@@ -23,7 +23,9 @@ export interface Kernels {
     x: number,
     nTokens: number,
     nCols: number,
+    isNarrow: number,
   ): void;
+  is_narrow(type: number): number;
   mat_mul_packed(
     type: number,
     out: number,
@@ -155,6 +157,41 @@ export interface Kernels {
     firstPosition: number,
     scale: number,
     window: number,
+    scratch: number,
+  ): void;
+  rotate_rows(
+    codec: number,
+    rows: number,
+    positions: number,
+    targets: number,
+    n: number,
+    headDim: number,
+    frequencies: number,
+    style: number,
+  ): void;
+  query_sums_scratch_len(headDim: number): number;
+  query_sums_head(
+    sums: number,
+    q: number,
+    qStride: number,
+    qColumn: number,
+    nTokens: number,
+    headDim: number,
+    table: number,
+    style: number,
+    scratch: number,
+  ): void;
+  output_norms_scratch_len(headDim: number): number;
+  add_output_norms(
+    codec: number,
+    norms: number,
+    values: number,
+    nRows: number,
+    headDim: number,
+    weight: number,
+    nWeights: number,
+    stride: number,
+    column: number,
     scratch: number,
   ): void;
   gather_rows(

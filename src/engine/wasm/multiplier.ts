@@ -4,14 +4,19 @@ import type { WasmWeight } from "./buffers.ts";
 import type { Kernels } from "./kernels.ts";
 import type { OpScratch } from "./op-scratch.ts";
 
+/** Forms of activation codes (rust-kernels/src/ops/block_dot.rs). */
+const WIDE = 0;
+const NARROW = 1;
+
 export class Multiplier {
   readonly #kernels: Kernels;
   readonly #scratch: OpScratch;
   #input = 0;
   #nCols = 0;
   #nTokens = 0;
-  #isQuantized = false;
-  #codes = 0;
+  /** Per form of codes, wide and narrow: where they lie, and whether they are there. */
+  readonly #codes = [0, 0];
+  readonly #isQuantized = [false, false];
   #scales = 0;
   #sums = 0;
   #work = 0;
@@ -29,14 +34,15 @@ export class Multiplier {
     const cells = nCols * nTokens;
     const sideBytes = Math.ceil(cells / 32) * 8;
     const workBytes = 4 * this.#kernels.mat_mul_scratch_len(nCols);
-    this.#scratch.begin(2 * cells + 2 * sideBytes + workBytes + extraBytes, 6);
-    this.#codes = this.#scratch.take(2 * cells);
+    this.#scratch.begin(3 * cells + 2 * sideBytes + workBytes + extraBytes, 7);
+    this.#codes[WIDE] = this.#scratch.take(2 * cells);
+    this.#codes[NARROW] = this.#scratch.take(cells);
     this.#scales = this.#scratch.take(sideBytes);
     this.#sums = this.#scratch.take(sideBytes);
     this.#work = this.#scratch.take(workBytes);
     this.#nCols = nCols;
     this.#nTokens = nTokens;
-    this.#isQuantized = false;
+    this.#isQuantized.fill(false);
   }
 
   /** Where the input lies, f32. */
@@ -65,23 +71,26 @@ export class Multiplier {
       );
       return;
     }
-    if (!this.#isQuantized) {
+    const form = this.#kernels.is_narrow(typeId) === 0 ? WIDE : NARROW;
+    const codes = this.#codes[form] ?? 0;
+    if (this.#isQuantized[form] !== true) {
       this.#kernels.quantize(
-        this.#codes,
+        codes,
         this.#scales,
         this.#sums,
         this.#input,
         this.#nTokens,
         nCols,
+        form,
       );
-      this.#isQuantized = true;
+      this.#isQuantized[form] = true;
     }
     this.#kernels.mat_mul_packed(
       typeId,
       out,
       stride,
       column,
-      this.#codes,
+      codes,
       this.#scales,
       this.#sums,
       this.#nTokens,

@@ -1,6 +1,13 @@
 // The ops on cache rows: append, attend, measure, gather.
 import { assert } from "../../errors.ts";
-import type { AttendShape, EngineBuffer, LayerRows, Norm, RopeShape } from "../engine.ts";
+import type {
+  AttendShape,
+  EngineBuffer,
+  LayerRows,
+  Norm,
+  RopeShape,
+  SumsLayout,
+} from "../engine.ts";
 import {
   codecId,
   headPointer,
@@ -126,23 +133,26 @@ export class RowOps {
     shape: AttendShape,
     firstPosition: number,
     nQueries: number,
+    layout?: SumsLayout,
   ): void {
     const { nHeads, nKvHeads, headDim } = shape;
     const nGroups = nHeads / nKvHeads;
     const nRows = Math.max(...rows.length);
+    const { stride, isAdded } = layout ?? { stride: nRows, isAdded: false };
+    if (stride < nRows) assert(false, `${nRows} rows fit a stride of ${stride}`);
     const qStride = (nHeads + 2 * nKvHeads) * headDim;
-    const to = pointer(out, 0, 4 * nHeads * nRows);
+    const to = pointer(out, 0, 4 * nHeads * stride);
     const q = pointer(queries, 0, 4 * nQueries * qStride);
     const workBytes = 4 * this.#kernels.measure_scratch_len(nRows, headDim);
     this.#scratch.begin(workBytes, 1);
     const work = this.#scratch.take(workBytes);
-    this.#arena.f32.fill(0, to / 4, to / 4 + nHeads * nRows);
+    if (!isAdded) this.#arena.f32.fill(0, to / 4, to / 4 + nHeads * stride);
     const codec = codecId(rows);
     for (let head = 0; head < nKvHeads; head++) {
       this.#kernels.measure_window_head(
         codec,
-        to + 4 * head * nGroups * nRows,
-        nRows,
+        to + 4 * head * nGroups * stride,
+        stride,
         q,
         qStride,
         head * nGroups * headDim,
