@@ -19,3 +19,4 @@ pub mod ops;
 pub mod quant;
 pub mod sample;
 pub mod select;
+pub mod stats;

@@ -5,3 +5,4 @@ pub mod quant;
 pub mod rope;
 pub mod sample;
 pub mod select;
+pub mod stats;

@@ -4,3 +4,4 @@
 pub mod pool;
 pub mod sample;
 pub mod select;
+pub mod stats;
