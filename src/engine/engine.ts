@@ -99,6 +99,14 @@ export interface RopeFrequencies {
   readonly factors?: Float32Array;
 }
 
+/** Where `measureWindow` puts its sums. */
+export interface SumsLayout {
+  /** Cells from one head to the next. */
+  readonly stride: number;
+  /** Adds to what `out` holds, queries in order: in parts or at once, the same bits. */
+  readonly isAdded: boolean;
+}
+
 export type Activation = "silu" | "gelu-tanh";
 
 export interface EngineMemory {
@@ -220,7 +228,8 @@ export interface Engine {
   /**
    * The attention signal `window` (methods.md 0.4): out f32[nHeads, nRows] = sum over the
    * `nQueries` newest queries of their softmax rows over all rows, nRows = max of rows.length;
-   * `queries` as `qkv` in `attend`. Cells past a head's length are 0.
+   * `queries` as `qkv` in `attend`. Cells past a head's length are 0. With `layout` out is
+   * f32[nHeads, stride]: chunk by chunk over all queries of a prompt it is the signal `colSum`.
    */
   measureWindow(
     out: EngineBuffer,
@@ -229,7 +238,29 @@ export interface Engine {
     shape: AttendShape,
     firstPosition: number,
     nQueries: number,
+    layout?: SumsLayout,
   ): void;
+
+  /**
+   * The attention signal `queryStats`: adds to sums f64[nHeads, headDim (1 + headDim)] the sum of
+   * each head's queries before their rotation (after the norm), then of their products q_i q_j at
+   * [i headDim + j] for j >= i; the rest is left alone. `queries` as `qkv` after `ropeAppend` with
+   * this `table`. The same bits in parts or at once.
+   */
+  measureQueries(
+    sums: EngineBuffer,
+    queries: EngineBuffer,
+    table: EngineBuffer,
+    shape: RopeShape,
+    nQueries: number,
+  ): void;
+
+  /**
+   * out f32[nHeads, nRows] = L1 norm of each row's value after the part of the output projection
+   * (`weight` [hiddenSize, nHeads headDim]) that belongs to the query head, nRows = max of
+   * rows.length. Cells past a head's length are 0.
+   */
+  measureOutputs(out: EngineBuffer, rows: LayerRows, weight: Weight, shape: HeadShape): void;
 
   /**
    * Copies rows `keep[h]` (ascending row indices) of each head of `src` to the start of the head in
@@ -237,6 +268,17 @@ export interface Engine {
    * `dst` may be `src`: then it compacts in place.
    */
   gatherRows(dst: LayerRows, src: LayerRows, keep: readonly Uint32Array[]): void;
+
+  /**
+   * Turns the keys of each head from their positions to `targets[h]` (one per row) and writes those
+   * as positions; the angle is (target - position) * frequency in f64. Rows that stay are untouched.
+   */
+  rotateRows(
+    rows: LayerRows,
+    targets: readonly Uint32Array[],
+    frequencies: RopeFrequencies,
+    ropeStyle: RopeShape["ropeStyle"],
+  ): void;
 
   dispose(): void;
 }

@@ -6,6 +6,7 @@ import { attentionContract } from "./engine/attention.ts";
 import { bufferContract } from "./engine/buffers.ts";
 import { chunkContract } from "./engine/chunks.ts";
 import { denseMaskContract } from "./engine/dense-mask.ts";
+import { measureContract } from "./engine/measure.ts";
 import { projectionContract } from "./engine/projections.ts";
 import { rowsContract } from "./engine/rows.ts";
 import { F32_TOLERANCES, type Engines, type Tolerances } from "./rig.ts";
@@ -42,6 +43,7 @@ export function engineInvariants(name: string, create: () => Promise<Engine>): v
 function registerInvariants(engines: () => Engines): void {
   describe("memory", () => bufferContract(engines));
   describe("chunks", () => chunkContract(engines));
+  describe("measure", () => measureContract(engines));
   denseMaskContract(() => engines().engine);
 }
 

@@ -15,9 +15,11 @@ import type {
   Projection,
   RopeFrequencies,
   RopeShape,
+  SumsLayout,
   Weight,
 } from "../engine.ts";
 import { Ledger, newBuffer, own, ReferenceBuffer } from "./buffers.ts";
+import * as measure from "./measure.ts";
 import * as ops from "./ops.ts";
 import { checkRoom, gatherRows, readHead, writeRow } from "./rows.ts";
 import { ownWeight, ReferenceWeight } from "./weights.ts";
@@ -260,13 +262,38 @@ class ReferenceEngine implements Engine {
     shape: AttendShape,
     firstPosition: number,
     nQueries: number,
+    layout: SumsLayout = { stride: Math.max(...rows.length), isAdded: false },
   ): void {
-    const nRows = Math.max(...rows.length);
-    const sums = new Float64Array(shape.nHeads * nRows);
+    const { stride, isAdded } = layout;
+    const result = own(out).f32(shape.nHeads * stride);
+    // f32 sums, query by query: in parts or at once, the same bits.
+    if (!isAdded) result.fill(0);
     forEachQuery(queries, rows, shape, firstPosition, nQueries, (head, _query, weights) => {
-      weights.forEach((weight, row) => (sums[head * nRows + row]! += weight));
+      weights.forEach((weight, row) => (result[head * stride + row]! += weight));
     });
-    own(out).f32(sums.length).set(sums);
+  }
+
+  measureQueries(
+    sums: EngineBuffer,
+    queries: EngineBuffer,
+    table: EngineBuffer,
+    shape: RopeShape,
+    nQueries: number,
+  ): void {
+    measure.measureQueries(sums, queries, table, shape, nQueries);
+  }
+
+  measureOutputs(out: EngineBuffer, rows: LayerRows, weight: Weight, shape: HeadShape): void {
+    measure.measureOutputs(out, rows, weight, shape);
+  }
+
+  rotateRows(
+    rows: LayerRows,
+    targets: readonly Uint32Array[],
+    frequencies: RopeFrequencies,
+    ropeStyle: RopeShape["ropeStyle"],
+  ): void {
+    measure.rotateRows(rows, targets, frequencies, ropeStyle);
   }
 
   gatherRows(dst: LayerRows, src: LayerRows, keep: readonly Uint32Array[]): void {

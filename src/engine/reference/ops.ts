@@ -92,20 +92,32 @@ function geluTanh(x: number): number {
 /** out f32[nTokens, headDim]: cos, sin pairs. The frequencies are f32, the angles f64. */
 export function ropeTable(
   out: Float32Array,
-  { base, headDim, scale = 1, factors }: RopeFrequencies,
+  frequencies: RopeFrequencies,
   firstPosition: number,
   nTokens: number,
 ): void {
-  for (let i = 0; i < headDim / 2; i++) {
-    const plain = Math.fround(base ** ((-2 * i) / headDim));
-    const scaled = Math.fround(plain / Math.fround(scale));
-    const frequency = Math.fround(scaled / (factors ? factors[i]! : 1));
+  const { headDim } = frequencies;
+  for (const [i, frequency] of frequenciesOf(frequencies).entries()) {
     for (let token = 0; token < nTokens; token++) {
       const angle = (firstPosition + token) * frequency;
       out[token * headDim + 2 * i] = Math.cos(angle);
       out[token * headDim + 2 * i + 1] = Math.sin(angle);
     }
   }
+}
+
+/** f32[headDim / 2], radians a position. */
+export function frequenciesOf({
+  base,
+  headDim,
+  scale = 1,
+  factors,
+}: RopeFrequencies): Float32Array {
+  return Float32Array.from({ length: headDim / 2 }, (_, i) => {
+    const plain = Math.fround(base ** ((-2 * i) / headDim));
+    const scaled = Math.fround(plain / Math.fround(scale));
+    return scaled / (factors ? factors[i]! : 1);
+  });
 }
 
 /** Rotates one head f32[headDim] in place by `table` f32[headDim]. */
