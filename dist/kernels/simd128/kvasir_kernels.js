@@ -24,6 +24,24 @@ export function add_bias(x, bias, n_tokens, stride, column, size) {
 }
 
 /**
+ * Adds sums of |w . v| to `norms` f32`[n_rows]` over the rows w of weight f32`[n_weights, stride]`
+ * from `column`; values are `[n_rows, head_dim]` cells, `codec` 0 f32, 1 f16.
+ * @param {number} codec
+ * @param {number} norms
+ * @param {number} values
+ * @param {number} n_rows
+ * @param {number} head_dim
+ * @param {number} weight
+ * @param {number} n_weights
+ * @param {number} stride
+ * @param {number} column
+ * @param {number} scratch
+ */
+export function add_output_norms(codec, norms, values, n_rows, head_dim, weight, n_weights, stride, column, scratch) {
+    wasm.add_output_norms(codec, norms, values, n_rows, head_dim, weight, n_weights, stride, column, scratch);
+}
+
+/**
  * Writes one head's vectors of x f32[n_tokens, stride] from `column` as rows at `rows`
  * ([n_tokens, head_dim] cells); `codec` 0 f32, 1 f16.
  * @param {number} codec
@@ -87,6 +105,19 @@ export function attend_scratch_len(n_queries, head_dim) {
 }
 
 /**
+ * Adds `old_sums` f32`[n_old]` to `sums` f32`[n]` where positions are the same.
+ * @param {number} old_positions
+ * @param {number} old_sums
+ * @param {number} n_old
+ * @param {number} positions
+ * @param {number} sums
+ * @param {number} n
+ */
+export function carry(old_positions, old_sums, n_old, positions, sums, n) {
+    wasm.carry(old_positions, old_sums, n_old, positions, sums, n);
+}
+
+/**
  * Blocks of ggml type `tensor_type` at `blocks` to `out` f32`[n]`; `n` is a multiple of the block
  * size. Returns false, and writes nothing, for a type that is not known.
  * @param {number} tensor_type
@@ -123,6 +154,31 @@ export function embed_packed_row(ty, out, weight, row, n_cols, scale) {
  */
 export function embed_row(ty, out, row, n_cols, scale) {
     wasm.embed_row(ty, out, row, n_cols, scale);
+}
+
+/**
+ * Scores of `keys` f32`[n_rows, head_dim]` to `out` f32`[n_rows]`. `mean` f32`[n_groups,
+ * head_dim]` and `covariance` f32`[n_groups, head_dim, head_dim]` (where `has_covariance` is not
+ * 0) are of queries before rotation and are overwritten; `frequencies` is f32`[head_dim / 2]`;
+ * `style` is 0 for pairs (2i, 2i + 1), 1 for (i, i + head_dim / 2). `logits` f32`[n_rows]` is
+ * scratch. `head_dim` is a multiple of 4.
+ * @param {number} keys
+ * @param {number} n_rows
+ * @param {number} head_dim
+ * @param {number} mean
+ * @param {number} covariance
+ * @param {number} has_covariance
+ * @param {number} n_groups
+ * @param {number} frequencies
+ * @param {number} style
+ * @param {number} first_position
+ * @param {number} n_future
+ * @param {number} scale
+ * @param {number} logits
+ * @param {number} out
+ */
+export function expected_attention(keys, n_rows, head_dim, mean, covariance, has_covariance, n_groups, frequencies, style, first_position, n_future, scale, logits, out) {
+    wasm.expected_attention(keys, n_rows, head_dim, mean, covariance, has_covariance, n_groups, frequencies, style, first_position, n_future, scale, logits, out);
 }
 
 /**
@@ -187,6 +243,16 @@ export function group_reduce(scores, n_heads, n_groups, n, by, out) {
 }
 
 /**
+ * Whether weights of tensor type `ty` are multiplied with narrow activation codes in this build.
+ * @param {number} ty
+ * @returns {boolean}
+ */
+export function is_narrow(ty) {
+    const ret = wasm.is_narrow(ty);
+    return ret !== 0;
+}
+
+/**
  * Whether tensor type `ty` has a packed layout.
  * @param {number} ty
  * @returns {boolean}
@@ -194,6 +260,41 @@ export function group_reduce(scores, n_heads, n_groups, n, by, out) {
 export function is_packed(ty) {
     const ret = wasm.is_packed(ty);
     return ret !== 0;
+}
+
+/**
+ * Scores of `keys` f32`[n_rows, head_dim]` to `out` f32`[n_rows]`; `anchor` f64`[head_dim]` is
+ * scratch.
+ * @param {number} keys
+ * @param {number} n_rows
+ * @param {number} head_dim
+ * @param {number} anchor
+ * @param {number} out
+ */
+export function key_diff(keys, n_rows, head_dim, anchor, out) {
+    wasm.key_diff(keys, n_rows, head_dim, anchor, out);
+}
+
+/**
+ * Scores of `keys` and `values` f32`[n_rows, head_dim]` to `out` f32`[n_rows]`; returns how many
+ * rows lie after the last scored partition. `scale` is 0 rank, 1 score. Scratch: `ranges`
+ * f32`[2 * head_dim]`, `scores` f32`[lag_size]`, `order` u64`[lag_size]`.
+ * @param {number} keys
+ * @param {number} values
+ * @param {number} n_rows
+ * @param {number} head_dim
+ * @param {number} n_sink
+ * @param {number} lag_size
+ * @param {number} scale
+ * @param {number} ranges
+ * @param {number} scores
+ * @param {number} order
+ * @param {number} out
+ * @returns {number}
+ */
+export function lag_scores(keys, values, n_rows, head_dim, n_sink, lag_size, scale, ranges, scores, order, out) {
+    const ret = wasm.lag_scores(keys, values, n_rows, head_dim, n_sink, lag_size, scale, ranges, scores, order, out);
+    return ret >>> 0;
 }
 
 /**
@@ -291,6 +392,19 @@ export function measure_window_head(codec, out, out_stride, q, q_stride, q_colum
 }
 
 /**
+ * Rows, first to `n_first`-th and then newest to oldest, that hold the norm of `weights` f32`[n]`.
+ * @param {number} weights
+ * @param {number} n
+ * @param {number} n_first
+ * @param {number} threshold
+ * @returns {number}
+ */
+export function norm_prefix(weights, n, n_first, threshold) {
+    const ret = wasm.norm_prefix(weights, n, n_first, threshold);
+    return ret >>> 0;
+}
+
+/**
  * Norms (weight not 0) and rotates `n_heads` heads of each token of x f32[n_tokens, stride] from
  * `column`; table f32[n_tokens, head_dim]; `style` 0 interleaved, 1 half.
  * @param {number} x
@@ -306,6 +420,16 @@ export function measure_window_head(codec, out, out_stride, q, q_stride, q_colum
  */
 export function norm_rotate(x, n_tokens, stride, column, n_heads, head_dim, table, style, weight, eps) {
     wasm.norm_rotate(x, n_tokens, stride, column, n_heads, head_dim, table, style, weight, eps);
+}
+
+/**
+ * f32 elements of scratch for `add_output_norms`.
+ * @param {number} head_dim
+ * @returns {number}
+ */
+export function output_norms_scratch_len(head_dim) {
+    const ret = wasm.output_norms_scratch_len(head_dim);
+    return ret >>> 0;
 }
 
 /**
@@ -333,6 +457,18 @@ export function pack_scratch_len(n_cols) {
 }
 
 /**
+ * Divides `sums` f32`[n]` by the number of the newest `n_queries` queries that see each row.
+ * @param {number} sums
+ * @param {number} positions
+ * @param {number} n
+ * @param {number} next_position
+ * @param {number} n_queries
+ */
+export function per_query(sums, positions, n, next_position, n_queries) {
+    wasm.per_query(sums, positions, n, next_position, n_queries);
+}
+
+/**
  * 1-D pooling of each row of `scores` f32`[n_rows, n]` to `out`, same shape; `kernel` is odd, `by`
  * is 0 average, 1 max.
  * @param {number} scores
@@ -347,7 +483,37 @@ export function pool(scores, n_rows, n, kernel, by, out) {
 }
 
 /**
- * x f32[n_tokens, n_cols] to i16 codes[n_tokens, n_cols], f32 scales and i32 sums
+ * Rows of one head per layer, the exact form: `out` u32`[n_layers]` with the sum `total`. `shares`
+ * f64`[n_layers]` and `high` u32`[n_layers]` are scratch.
+ * @param {number} n_layers
+ * @param {number} total
+ * @param {number} low
+ * @param {number} n_rows
+ * @param {number} window
+ * @param {number} beta
+ * @param {number} shares
+ * @param {number} high
+ * @param {number} out
+ */
+export function pyramid_exact(n_layers, total, low, n_rows, window, beta, shares, high, out) {
+    wasm.pyramid_exact(n_layers, total, low, n_rows, window, beta, shares, high, out);
+}
+
+/**
+ * Rows of one head per layer, each rounded on its own: `out` u32`[n_layers]`.
+ * @param {number} n_layers
+ * @param {number} mean
+ * @param {number} n_rows
+ * @param {number} window
+ * @param {number} beta
+ * @param {number} out
+ */
+export function pyramid_rounded(n_layers, mean, n_rows, window, beta, out) {
+    wasm.pyramid_rounded(n_layers, mean, n_rows, window, beta, out);
+}
+
+/**
+ * x f32[n_tokens, n_cols] to codes (2 bytes each, 1 where narrow) and f32 scales and i32 sums
  * [n_tokens, n_cols / 32, 2].
  * @param {number} codes
  * @param {number} scales
@@ -355,9 +521,48 @@ export function pool(scores, n_rows, n, kernel, by, out) {
  * @param {number} x
  * @param {number} n_tokens
  * @param {number} n_cols
+ * @param {boolean} is_narrow
  */
-export function quantize(codes, scales, sums, x, n_tokens, n_cols) {
-    wasm.quantize(codes, scales, sums, x, n_tokens, n_cols);
+export function quantize(codes, scales, sums, x, n_tokens, n_cols, is_narrow) {
+    wasm.quantize(codes, scales, sums, x, n_tokens, n_cols, is_narrow);
+}
+
+/**
+ * Adds the queries of one head before rotation to `sums` f64`[head_dim]` and their products to the
+ * f64`[head_dim, head_dim]` behind it; q f32`[n_tokens, q_stride]` from `q_column`.
+ * @param {number} sums
+ * @param {number} q
+ * @param {number} q_stride
+ * @param {number} q_column
+ * @param {number} n_tokens
+ * @param {number} head_dim
+ * @param {number} table
+ * @param {number} style
+ * @param {number} scratch
+ */
+export function query_sums_head(sums, q, q_stride, q_column, n_tokens, head_dim, table, style, scratch) {
+    wasm.query_sums_head(sums, q, q_stride, q_column, n_tokens, head_dim, table, style, scratch);
+}
+
+/**
+ * f32 elements of scratch for `query_sums_head`.
+ * @param {number} head_dim
+ * @returns {number}
+ */
+export function query_sums_scratch_len(head_dim) {
+    const ret = wasm.query_sums_scratch_len(head_dim);
+    return ret >>> 0;
+}
+
+/**
+ * `out` f32`[n]`: uniform in [0, 1), the same for the same `seed` and `stream`.
+ * @param {number} seed
+ * @param {number} stream
+ * @param {number} n
+ * @param {number} out
+ */
+export function random_scores(seed, stream, n, out) {
+    wasm.random_scores(seed, stream, n, out);
 }
 
 /**
@@ -401,6 +606,46 @@ export function rope_table(out, frequencies, n_pairs, first_position, n_tokens) 
 }
 
 /**
+ * Turns `n` rows ([n, head_dim] cells, `codec` 0 f32, 1 f16) from `positions` u32`[n]` to `targets`
+ * u32`[n]`; `frequencies` f32`[head_dim / 2]`, `style` 0 interleaved, 1 half.
+ * @param {number} codec
+ * @param {number} rows
+ * @param {number} positions
+ * @param {number} targets
+ * @param {number} n
+ * @param {number} head_dim
+ * @param {number} frequencies
+ * @param {number} style
+ */
+export function rotate_rows(codec, rows, positions, targets, n, head_dim, frequencies, style) {
+    wasm.rotate_rows(codec, rows, positions, targets, n, head_dim, frequencies, style);
+}
+
+/**
+ * Norms of `rows` f32`[n_rows, head_dim]` to `out` f32`[n_rows]`.
+ * @param {number} rows
+ * @param {number} n_rows
+ * @param {number} head_dim
+ * @param {number} out
+ */
+export function row_norms(rows, n_rows, head_dim, out) {
+    wasm.row_norms(rows, n_rows, head_dim, out);
+}
+
+/**
+ * `scores` f32`[n]` to `out` f32`[n_units]`; `bounds` u32`[n_units, 2]`. `is_mean` 0: sum.
+ * @param {number} scores
+ * @param {number} n
+ * @param {number} bounds
+ * @param {number} n_units
+ * @param {number} is_mean
+ * @param {number} out
+ */
+export function score_units(scores, n, bounds, n_units, is_mean, out) {
+    wasm.score_units(scores, n, bounds, n_units, is_mean, out);
+}
+
+/**
  * The select rule over `scores` f32`[n]`: `forced` u32`[n_forced]` and the best of the rest, to
  * `out` u32`[min(n, max(budget, n_forced))]`, ascending. Returns the number of indices written.
  * `keys` u32`[n]` is scratch.
@@ -419,12 +664,59 @@ export function select(scores, n, budget, forced, n_forced, keys, out) {
 }
 
 /**
+ * Rows of the best units and `forced` u32`[n_forced]`, to `out` u32`[max(budget, n_forced)]`, ascending;
+ * returns how many. `scores` f32`[n_units]`, `bounds` u32`[n_units, 2]`; `fill` is 0 skip, 1 stop,
+ * 2 exact, 3 floor. `order` u32`[n_units]` and `is_kept` u32`[n_rows]` are scratch.
+ * @param {number} scores
+ * @param {number} bounds
+ * @param {number} n_units
+ * @param {number} n_rows
+ * @param {number} budget
+ * @param {number} forced
+ * @param {number} n_forced
+ * @param {number} fill
+ * @param {number} order
+ * @param {number} is_kept
+ * @param {number} out
+ * @returns {number}
+ */
+export function select_units(scores, bounds, n_units, n_rows, budget, forced, n_forced, fill, order, is_kept, out) {
+    const ret = wasm.select_units(scores, bounds, n_units, n_rows, budget, forced, n_forced, fill, order, is_kept, out);
+    return ret >>> 0;
+}
+
+/**
  * Softmax of `x` f32`[n]` in place.
  * @param {number} x
  * @param {number} n
  */
 export function softmax(x, n) {
     wasm.softmax(x, n);
+}
+
+/**
+ * Divides `n_free` rows beyond the reserved ones among `n_heads` heads: `out` u32`[n_heads]`.
+ *
+ * `scores` f32`[n_scores]`, head after head; `lengths`, `n_reserved` u32`[n_heads]`; `reserved`
+ * u32`[sum of n_reserved]`. `is_safe` 0: mixing. `keys` u32`[n_scores]`, `shares` f64`[n_heads]` and
+ * `high` u32`[n_heads]` are scratch.
+ * @param {number} n_heads
+ * @param {number} scores
+ * @param {number} n_scores
+ * @param {number} lengths
+ * @param {number} reserved
+ * @param {number} n_all_reserved
+ * @param {number} n_reserved
+ * @param {number} n_free
+ * @param {number} alpha
+ * @param {number} is_safe
+ * @param {number} keys
+ * @param {number} shares
+ * @param {number} high
+ * @param {number} out
+ */
+export function split(n_heads, scores, n_scores, lengths, reserved, n_all_reserved, n_reserved, n_free, alpha, is_safe, keys, shares, high, out) {
+    wasm.split(n_heads, scores, n_scores, lengths, reserved, n_all_reserved, n_reserved, n_free, alpha, is_safe, keys, shares, high, out);
 }
 
 /**
@@ -438,6 +730,17 @@ export function softmax(x, n) {
  */
 export function top_k_logits(logits, n, k, heap, tokens) {
     wasm.top_k_logits(logits, n, k, heap, tokens);
+}
+
+/**
+ * `scores[i] = (scores[i] + epsilon) * weights[i]` over f32`[n]`.
+ * @param {number} scores
+ * @param {number} weights_at
+ * @param {number} n
+ * @param {number} epsilon
+ */
+export function weigh(scores, weights_at, n, epsilon) {
+    wasm.weigh(scores, weights_at, n, epsilon);
 }
 
 /**

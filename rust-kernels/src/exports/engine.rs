@@ -1,7 +1,7 @@
 //! The engine's operations. Offsets are bytes into linear memory, counts are elements.
 use crate::abi::{slice, slice_mut};
 use crate::cache_rows::{Cell, HeadRows};
-use crate::ops::attend::{self, Queries};
+use crate::ops::attend::{self, Queries, Target};
 use crate::ops::block_dot;
 use crate::ops::gate::{self, Activation};
 use crate::ops::mat_mul::{self, Output, Shape};
@@ -378,13 +378,14 @@ pub fn attend_head(
         let q = slice::<f32>(q, queries.n_tokens * queries.stride);
         let scratch = slice_mut::<f32>(scratch, n_scratch);
         let (stride, column) = (out_stride as usize, out_column as usize);
+        let target = Target { out, stride, column };
         let positions = slice(positions, length);
         if codec == 0 {
             let rows = head_rows::<f32>(keys, values, positions, d);
-            attend::attend(out, stride, column, q, &rows, queries, scratch);
+            attend::attend(target, q, &rows, queries, scratch);
         } else {
             let rows = head_rows::<u16>(keys, values, positions, d);
-            attend::attend(out, stride, column, q, &rows, queries, scratch);
+            attend::attend(target, q, &rows, queries, scratch);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What JavaScript calls: plain numbers in, slices to the safe kernels.
 
 pub mod engine;
+pub mod measure;
 pub mod quant;
 pub mod rope;
 pub mod sample;

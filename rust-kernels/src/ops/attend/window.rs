@@ -1,0 +1,79 @@
+//! The attention signal `window` (methods.md 0.4): softmax rows summed over queries.
+use super::tile::{BLOCK, load_keys, pack_queries, scores};
+use super::{LOWEST, Queries, TILE};
+use crate::cache_rows::{Cell, HeadRows};
+use crate::lanes::F32x4;
+use crate::math::exp::exp4;
+
+/// f32 elements of scratch that [`measure_window`] needs.
+pub fn measure_scratch_len(n_rows: usize, head_dim: usize) -> usize {
+    (TILE + BLOCK) * head_dim + BLOCK * n_rows.next_multiple_of(TILE)
+}
+
+/// Adds to out f32[n_groups, out_stride] the softmax rows of the queries of one kv head, summed
+/// over tokens in order.
+pub fn measure_window<C: Cell>(
+    out: &mut [f32],
+    out_stride: usize,
+    q: &[f32],
+    rows: &HeadRows<'_, C>,
+    queries: Queries,
+    scratch: &mut [f32],
+) {
+    let d = queries.head_dim;
+    let (keys, rest) = scratch.split_at_mut(TILE * d);
+    let (packed, weights) = rest.split_at_mut(BLOCK * d);
+    let n = queries.len();
+    let n_rows = rows.positions.len();
+    let stride = n_rows.next_multiple_of(TILE);
+    for query in (0..n).step_by(BLOCK) {
+        let width = (n - query).min(BLOCK);
+        let vectors: [&[f32]; BLOCK] =
+            core::array::from_fn(|i| queries.vector(q, (query + i).min(n - 1)));
+        pack_queries(packed, &vectors[..width], d);
+        // Later queries see more: no tile past what the block's last one sees is needed.
+        let (_, seen) = queries.visible(query + width - 1, rows.positions);
+        for first in (0..seen).step_by(TILE) {
+            let n_tile = TILE.min(n_rows - first);
+            load_keys(keys, rows.keys, d, first, n_tile);
+            let out = &mut weights[first..];
+            match width {
+                1 => scores::<1>(out, stride, keys, packed, n_tile, queries.scale),
+                2 => scores::<2>(out, stride, keys, packed, n_tile, queries.scale),
+                3 => scores::<3>(out, stride, keys, packed, n_tile, queries.scale),
+                _ => scores::<4>(out, stride, keys, packed, n_tile, queries.scale),
+            }
+        }
+        for (i, weights) in weights.chunks_exact_mut(stride.max(1)).take(width).enumerate() {
+            let (low, high) = queries.visible(query + i, rows.positions);
+            let group = (query + i) % queries.n_groups;
+            add_softmax(&mut out[group * out_stride..][low..high], weights, low, high);
+        }
+    }
+}
+
+/// sums += softmax of the scores [low, high); `scores` is a multiple of [`TILE`] long.
+fn add_softmax(sums: &mut [f32], scores: &mut [f32], low: usize, high: usize) {
+    let scores = &mut scores[..high.next_multiple_of(TILE)];
+    scores[..low].fill(LOWEST);
+    scores[high..].fill(LOWEST);
+    let mut largest = F32x4::splat(LOWEST);
+    for four in scores.chunks_exact(4) {
+        largest = largest.max(F32x4::load(four, 0));
+    }
+    let largest = F32x4::splat(largest.max_lane());
+    let mut total = 0f64;
+    for tile in scores.chunks_exact_mut(TILE) {
+        let mut sum = F32x4::splat(0.0);
+        for four in tile.chunks_exact_mut(4) {
+            let weight = exp4(F32x4::load(four, 0).sub(largest));
+            weight.store(four, 0);
+            sum = sum.add(weight);
+        }
+        total += f64::from(sum.sum());
+    }
+    let factor = (1.0 / total) as f32;
+    for (sum, &weight) in sums.iter_mut().zip(&scores[low..high]) {
+        *sum += weight * factor;
+    }
+}
