@@ -1,7 +1,7 @@
 // The seam between the engine, which measures, and the cache, which obeys: a method decides. It gets
 // signals in host memory and returns kept rows per (layer, kv head). It is pure and synchronous,
 // imports neither engine nor cache, and touches no tensor: arithmetic goes through `SelectKernels`.
-// The interface carries more than is applied today: compress.ts refuses the rest with a code.
+// Merging, aliasing and biasing rows are part of the interface and refused with a code so far.
 import type { SelectKernels } from "./kernels.ts";
 import type { Segment } from "./segments.ts";
 
@@ -15,15 +15,29 @@ export interface RowSums {
   readonly nQueries: number;
 }
 
+/** A norm of each row for each query head: f32[nHeads, nRows], 0 past a head's length. */
+export interface RowNorms {
+  readonly norms: Float32Array;
+  /** Longest head, rows. */
+  readonly nRows: number;
+}
+
 /** What the engine can measure (methods.md 0.4), by name. Arrays belong to the caller of `signal`. */
 export interface Signals {
   /** Softmax rows of the newest query. */
   readonly lastRow: RowSums;
   /** The same over the newest `needs.window` queries. */
   readonly window: RowSums;
-  /** The same over all queries since the last run. */
+  /**
+   * The same over all queries since the last run: in prefill those of the prompt, in decode those of
+   * the steps since the prompt or the last run. A row's own query counts too.
+   */
   readonly colSum: RowSums;
-  /** Of queries before rotation: f32[nHeads, headDim], f32[nHeads, headDim, headDim]. */
+  /**
+   * Of the same queries, less those at the first `needs.nSink` positions, before rotation and after
+   * the q norm: mean f32[nHeads, headDim], covariance f32[nHeads, headDim, headDim] (divided by
+   * nQueries, symmetric). All 0 without a query.
+   */
   readonly queryStats: {
     readonly mean: Float32Array;
     readonly covariance: Float32Array;
@@ -34,6 +48,8 @@ export interface Signals {
   /** Keys before rotation. */
   readonly keysRaw: readonly Float32Array[];
   readonly values: readonly Float32Array[];
+  /** L1 norm of each value after its query head's part of the output projection, |W_o v|. */
+  readonly valueOutputNorms: RowNorms;
   /** Layer input of the new tokens: f32[nTokens, hiddenSize]. */
   readonly hidden: Float32Array;
 }
@@ -49,6 +65,8 @@ export interface Needs {
    * last 32 where no question is marked.
    */
   readonly window?: number | "suffix";
+  /** Positions 0 .. nSink - 1 are left out of `queryStats`. Default 0. */
+  readonly nSink?: number;
 }
 
 /** When a method runs. */
@@ -94,10 +112,15 @@ export interface LayerMap {
 export interface SequenceMeta {
   /** Tokens seen before this prompt. */
   readonly seen: number;
-  /** New tokens of this prompt. */
+  /** New tokens of this prompt. In an overflow: the newest tokens, which are read again. */
   readonly promptLength: number;
-  /** Over the whole prompt, without gaps; positions are absolute. */
+  /**
+   * Over all tokens, without gaps: earlier turns first, then this prompt's segments, then what was
+   * generated since; positions are absolute.
+   */
   readonly segments: readonly Segment[];
+  /** Tokens generated since this prompt. Absent in prefill. */
+  readonly nGenerated?: number;
 }
 
 /** Rows of one layer. */
@@ -108,7 +131,10 @@ export interface RowsView {
   readonly positions: readonly Uint32Array[];
 }
 
-/** A value per sequence, made by `onSequence` and seen by no other sequence. */
+/**
+ * A value per sequence, made by `onSequence` and seen by no other sequence. Plain data that
+ * `structuredClone` can copy: a prompt that is aborted gives back the state from before it.
+ */
 export type MethodState = unknown;
 
 export interface LayerContext<State = MethodState> {
@@ -127,7 +153,7 @@ export interface LayerContext<State = MethodState> {
   signal<Name extends SignalName>(name: Name): Signals[Name];
 }
 
-/** What a method wants done. Only `keep` and `noop` are applied today. */
+/** What a method wants done. `keep`, `rerotate` and `noop` are applied today. */
 export type Mutation =
   | {
       readonly kind: "keep";
@@ -146,6 +172,10 @@ export type Mutation =
   | {
       readonly kind: "rerotate";
       readonly layer: number;
+      /**
+       * Where the rows that stay are rotated to, per kv head or one list for all: strictly
+       * increasing, none after the newest token. `RowsView.positions` stay the original ones.
+       */
       readonly positions: readonly Uint32Array[];
     }
   | { readonly kind: "alias"; readonly layer: number; readonly storageOf: number }
