@@ -1,8 +1,14 @@
 // The selection kernels by other means than the Rust ones: f64, whole sorts, no shortcuts. An oracle
 // for them, and what unit tests run methods on.
 import type { SelectKernels } from "../../src/compression/kernels.ts";
+import { naiveStats } from "./naive-stats.ts";
+import { naiveAllocate } from "./naive-allocate.ts";
 
 export const naiveSelect: SelectKernels = {
+  stats: naiveStats,
+
+  ...naiveAllocate,
+
   groupReduce(scores, nHeads, nGroups, by) {
     const n = scores.length / nHeads;
     return Float32Array.from({ length: (nHeads / nGroups) * n }, (_, i) => {

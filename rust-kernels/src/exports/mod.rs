@@ -1,5 +1,6 @@
 //! What JavaScript calls: plain numbers in, slices to the safe kernels.
 
+pub mod allocate;
 pub mod engine;
 pub mod measure;
 pub mod quant;

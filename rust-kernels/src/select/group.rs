@@ -23,15 +23,8 @@ pub fn group_reduce(
     if n == 0 {
         return;
     }
-    for (out, group) in out
-        .chunks_exact_mut(n)
-        .zip(scores.chunks_exact(n * n_groups))
-    {
-        out.fill(if by == GroupReduction::Max {
-            f32::NEG_INFINITY
-        } else {
-            0.0
-        });
+    for (out, group) in out.chunks_exact_mut(n).zip(scores.chunks_exact(n * n_groups)) {
+        out.fill(if by == GroupReduction::Max { f32::NEG_INFINITY } else { 0.0 });
         for head in group.chunks_exact(n) {
             match by {
                 GroupReduction::Max => raise(out, head),

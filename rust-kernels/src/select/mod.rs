@@ -1,8 +1,16 @@
-//! Who stays: reductions over heads, pooling over neighbours, exact selection with the tie rule.
+//! Who stays: reductions over heads, pooling over neighbours, budgets of layers and heads, exact
+//! selection of rows and of units with the tie rule.
 
+pub mod apportion;
 pub mod group;
+pub mod history;
+pub mod norm_prefix;
 pub mod pool;
+pub mod pyramid;
+pub mod random;
+pub mod split;
 pub mod top_k;
+pub mod units;
 
 /// A key that orders f32 as selection does: descending keys are descending scores, -0 equals +0,
 /// and every NaN is 0, below -infinity.

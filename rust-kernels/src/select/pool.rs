@@ -17,11 +17,7 @@ pub enum Pooling {
 pub fn pool(scores: &[f32], kernel: usize, by: Pooling, out: &mut [f32]) {
     debug_assert!(kernel % 2 == 1 && scores.len() == out.len());
     let (n, radius) = (scores.len(), kernel / 2);
-    out.fill(if by == Pooling::Max {
-        f32::NEG_INFINITY
-    } else {
-        0.0
-    });
+    out.fill(if by == Pooling::Max { f32::NEG_INFINITY } else { 0.0 });
     // One pass for each place in the window, so that the inner loops are free of edges.
     for place in 0..kernel {
         let (skipped_out, skipped_in) =

@@ -53,14 +53,10 @@ fn gather_top(keys: &[u32], out: &mut [u32]) {
 
 /// The k-th largest key, and how many keys equal to it belong to the first k. Radix selection: a
 /// histogram of the leading bits finds the bucket of the threshold, twice more within the bucket.
-fn threshold(keys: &[u32], k: usize) -> (u32, usize) {
+pub(super) fn threshold(keys: &[u32], k: usize) -> (u32, usize) {
     let (mut prefix, mut mask, mut n_left) = (0, 0, k);
     for shift in [21, 10, 0] {
-        let bits = if shift == 0 {
-            32 - 2 * HISTOGRAM_BITS
-        } else {
-            HISTOGRAM_BITS
-        };
+        let bits = if shift == 0 { 32 - 2 * HISTOGRAM_BITS } else { HISTOGRAM_BITS };
         let digit_mask = (1 << bits) - 1;
         let mut histogram = [0u32; N_BUCKETS];
         for &key in keys {

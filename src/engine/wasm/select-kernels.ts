@@ -2,15 +2,17 @@
 // with host arrays in and out. What runs here is the same bits in every runtime.
 import type { SelectKernels } from "../../compression/kernels.ts";
 import type { SampleKernels } from "../../sampler/kernels.ts";
+import { type AllocationExports, AllocationKernels, checkRows } from "./allocation-kernels.ts";
 import { HostMemory } from "./host-memory.ts";
 import { instantiateKernels } from "./instantiate.ts";
+import { type StatsExports, WasmStatsKernels } from "./stats-kernels.ts";
 
 /** Numbers of the enumerations in rust-kernels/src/exports/select.rs. */
 const GROUP_REDUCTIONS = { mean: 0, max: 1, sum: 2 } as const;
 const POOLINGS = { avg: 0, max: 1 } as const;
 
 /** rust-kernels/src/exports/{select,sample}.rs; pointers are byte offsets, lengths are elements. */
-interface HostExports {
+interface HostExports extends AllocationExports, StatsExports {
   readonly memory: WebAssembly.Memory;
   group_reduce(
     scores: number,
@@ -40,13 +42,17 @@ export function createHostKernels(module: WebAssembly.Module): SelectKernels & S
   return new HostKernels(instantiateKernels(module) as unknown as HostExports);
 }
 
-class HostKernels implements SelectKernels, SampleKernels {
+class HostKernels extends AllocationKernels implements SelectKernels, SampleKernels {
+  readonly stats: WasmStatsKernels;
   readonly #exports: HostExports;
   readonly #memory: HostMemory;
 
   constructor(exports: HostExports) {
+    const memory = new HostMemory(exports.memory);
+    super(exports, memory);
     this.#exports = exports;
-    this.#memory = new HostMemory(exports.memory);
+    this.#memory = memory;
+    this.stats = new WasmStatsKernels(exports, memory);
   }
 
   groupReduce(
@@ -143,18 +149,9 @@ function rowLength(action: string, scores: Float32Array, nRows: number): number 
   return scores.length / nRows;
 }
 
-/** An index outside the scores would reach beyond its array, a repeated one miscount the kept. */
 function checkSelection(n: number, budget: number, forced: Uint32Array): void {
   if (!Number.isSafeInteger(budget) || budget < 0) {
     throw new RangeError(`Cannot select rows: budget must be a count of rows, got ${budget}`);
   }
-  let previous = -1;
-  for (const row of forced) {
-    if (row <= previous || row >= n) {
-      throw new RangeError(
-        `Cannot select rows: forced must ascend and stay below ${n}, got ${row} after ${previous}`,
-      );
-    }
-    previous = row;
-  }
+  checkRows("select rows", forced, n);
 }
