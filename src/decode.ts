@@ -1,6 +1,7 @@
 // One token: forward through all layers, its rows into the cache, logits out. Everything is
 // allocated once; a step allocates nothing.
 import type { KvCache } from "./cache/kv-cache.ts";
+import { allocAll } from "./engine/alloc-all.ts";
 import type { EngineBuffer, LayerRows } from "./engine/engine.ts";
 import type { Transformer, Workspace } from "./model/transformer.ts";
 
@@ -23,29 +24,36 @@ export class Decoder {
     const { engine, config } = transformer;
     this.#transformer = transformer;
     this.#cache = cache;
-    this.#workspace = transformer.createWorkspace(1);
-    this.#x = engine.alloc(F32_BYTES * config.hiddenSize, "hidden state");
-    this.#token = engine.alloc(F32_BYTES, "token");
-    this.#best = engine.alloc(F32_BYTES, "best token");
-    this.#tables = transformer.createTables(1);
     this.#rows = config.layers.map((_, l) => cache.layer(l));
+    const [x, token, best, ...tables] = allocAll(engine, [
+      [F32_BYTES * config.hiddenSize, "hidden state"],
+      [F32_BYTES, "token"],
+      [F32_BYTES, "best token"],
+      ...transformer.frequencies.map(({ headDim }) => [F32_BYTES * headDim, "rope table"] as const),
+    ]) as [EngineBuffer, EngineBuffer, EngineBuffer, ...EngineBuffer[]];
+    [this.#x, this.#token, this.#best, this.#tables] = [x, token, best, tables];
+    try {
+      this.#workspace = transformer.createWorkspace(1);
+    } catch (error) {
+      for (const buffer of [x, token, best, ...tables]) engine.free(buffer);
+      throw error;
+    }
   }
 
-  /** Reads `token` at the next position; its logits replace those before. */
+  /**
+   * Reads `token` at the next position; its logits replace those before.
+   * @throws {KvasirError} `out-of-memory`; the cache is then as before.
+   */
   step(token: number): void {
-    const { engine, config } = this.#transformer;
-    const position = this.#cache.seen;
-    if (!this.#hasRoom()) this.#cache.reserve(1);
-    this.#tokenWord[0] = token;
-    engine.write(this.#token, 0, this.#tokenBytes);
-    this.#transformer.embed(this.#x, this.#token, 1);
-    this.#transformer.fillTables(this.#tables, position, 1);
-    for (let l = 0; l < config.nLayers; l++) {
-      const rows = this.#rows[l];
-      if (rows === undefined) break;
-      this.#transformer.layer(this.#workspace, l, this.#x, rows, this.#tables, position, 1);
+    const logits = this.#logitsBuffer();
+    const { seen } = this.#cache;
+    try {
+      this.#read(token);
+      this.#transformer.logits(logits, this.#x, 1);
+    } catch (error) {
+      this.#cache.truncate(seen);
+      throw error;
     }
-    this.#transformer.logits(this.#logitsBuffer(), this.#x, 1);
     this.#cache.advance(1);
   }
 
@@ -78,6 +86,21 @@ export class Decoder {
     const own = [this.#x, this.#token, this.#best, ...this.#tables];
     for (const buffer of own) engine.free(buffer);
     if (this.#logits !== undefined) engine.free(this.#logits);
+  }
+
+  #read(token: number): void {
+    const { engine, config } = this.#transformer;
+    const position = this.#cache.seen;
+    if (!this.#hasRoom()) this.#cache.reserve(1);
+    this.#tokenWord[0] = token;
+    engine.write(this.#token, 0, this.#tokenBytes);
+    this.#transformer.embed(this.#x, this.#token, 1);
+    this.#transformer.fillTables(this.#tables, position, 1);
+    for (let l = 0; l < config.nLayers; l++) {
+      const rows = this.#rows[l];
+      if (rows === undefined) break;
+      this.#transformer.layer(this.#workspace, l, this.#x, rows, this.#tables, position, 1);
+    }
   }
 
   #logitsBuffer(): EngineBuffer {

@@ -106,7 +106,9 @@ class Prefill {
     const { transformer, cache, compressor } = this.#options;
     const nTokens = this.#tokens.length;
     const { nLayers } = transformer.config;
-    const nWanted = Math.max(...transformer.config.layers.map((_, l) => compressor.wantsQueries(l)));
+    const nWanted = Math.max(
+      ...transformer.config.layers.map((_, l) => compressor.wantsQueries(l)),
+    );
     const queries =
       nWanted > 0 ? this.#alloc(F32_BYTES * nWanted * transformer.qkvStride, "queries") : undefined;
     for (let l = 0; l < nLayers; l++) {
@@ -146,7 +148,13 @@ class Prefill {
       if (queries !== undefined && from < begin + n) {
         const stride = F32_BYTES * transformer.qkvStride;
         const at = (from - (nTokens - nQueries)) * stride;
-        engine.copy(queries, at, workspace.qkv, (from - begin) * stride, (begin + n - from) * stride);
+        engine.copy(
+          queries,
+          at,
+          workspace.qkv,
+          (from - begin) * stride,
+          (begin + n - from) * stride,
+        );
       }
       await this.#yielder.pause();
       yield { done: l * nTokens + begin + n, total: config.nLayers * nTokens };

@@ -1,5 +1,6 @@
 // The forward pass, written once for every architecture and every engine. It computes; when to
 // compress and what to sample is decided elsewhere (prefill.ts, decode.ts).
+import { allocAll } from "../engine/alloc-all.ts";
 import type { AttendShape, Engine, EngineBuffer, LayerRows, RopeShape } from "../engine/engine.ts";
 import type { RopeFrequencies } from "../engine/engine.ts";
 import { assert } from "../errors.ts";
@@ -76,12 +77,13 @@ export class Transformer {
 
   createWorkspace(maxTokens: number): Workspace {
     const { nHeads, headDim, ffnSize } = this.config;
-    return {
-      maxTokens,
-      qkv: this.engine.alloc(F32_BYTES * maxTokens * this.qkvStride, "qkv"),
-      mixed: this.engine.alloc(F32_BYTES * maxTokens * nHeads * headDim, "attention output"),
-      gated: this.engine.alloc(F32_BYTES * maxTokens * ffnSize, "gated"),
-    };
+    const rowBytes = F32_BYTES * maxTokens;
+    const [qkv, mixed, gated] = allocAll(this.engine, [
+      [rowBytes * this.qkvStride, "qkv"],
+      [rowBytes * nHeads * headDim, "attention output"],
+      [rowBytes * ffnSize, "gated"],
+    ]) as [EngineBuffer, EngineBuffer, EngineBuffer];
+    return { maxTokens, qkv, mixed, gated };
   }
 
   freeWorkspace({ qkv, mixed, gated }: Workspace): void {
@@ -91,7 +93,8 @@ export class Transformer {
   /** Room for the angles of `nTokens` positions; `fillTables` computes them. */
   createTables(nTokens: number): EngineBuffer[] {
     const byteLength = F32_BYTES * nTokens * this.config.headDim;
-    return this.frequencies.map(() => this.engine.alloc(byteLength, "rope table"));
+    const wanted = this.frequencies.map(() => [byteLength, "rope table"] as const);
+    return allocAll(this.engine, wanted);
   }
 
   fillTables(tables: readonly EngineBuffer[], firstPosition: number, nTokens: number): void {
