@@ -1,7 +1,6 @@
 // Bytes -> GGUF table -> weights on the engine -> tokenizer: what a Model is made of.
 import { createEngine } from "./engine/create-engine.ts";
 import type { Engine } from "./engine/engine.ts";
-import { createHostKernels } from "./engine/wasm/select-kernels.ts";
 import { KvasirError, throwIfAborted } from "./errors.ts";
 import type { ByteSource } from "./gguf/byte-source.ts";
 import type { GgufFile } from "./gguf/parse.ts";
@@ -79,7 +78,7 @@ async function loadParsed(
       signal,
       onProgress: (progress) => onProgress?.({ phase: "load", ...progress }),
     });
-    const kernels = createHostKernels(await runtime.loadKernels("simd128"));
+    const kernels = created.hostKernels;
     const transformer = new Transformer(engine, config, weights);
     const parts = { transformer, tokenizer, chatTemplate, kernels };
     return new LocalModel(engine, parts, performance.now() - started);
@@ -128,7 +127,7 @@ export class LocalModel implements Model {
     if (this.#isDisposed) {
       throw new KvasirError("disposed", "Cannot make a session: the model was disposed");
     }
-    const session = new LocalSession(this.parts, options, () => this.#sessions.delete(session));
+    const session = new LocalSession(this.parts, options, () => this.#forget(session));
     this.#sessions.add(session);
     return session;
   }
@@ -140,7 +139,14 @@ export class LocalModel implements Model {
   dispose(): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    for (const session of [...this.#sessions]) session.dispose();
-    this.#engine.dispose();
+    const sessions = [...this.#sessions];
+    if (sessions.length === 0) this.#engine.dispose();
+    for (const session of sessions) session.dispose();
+  }
+
+  /** The engine goes with the last session: one in the middle of an answer ends a step later. */
+  #forget(session: Session): void {
+    this.#sessions.delete(session);
+    if (this.#isDisposed && this.#sessions.size === 0) this.#engine.dispose();
   }
 }

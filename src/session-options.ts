@@ -41,7 +41,17 @@ export function resolveGenerate(options: GenerateOptions): {
   const { maxTokens = DEFAULT_MAX_TOKENS, ignoreEos = false, logprobs } = options;
   checkInteger("generate", "maxTokens", maxTokens, 1, 2 ** 31 - 1);
   if (logprobs !== undefined) checkInteger("generate", "logprobs", logprobs, 0, 256);
+  checkStop(options.stop);
   return { maxTokens, ignoreEos };
+}
+
+function checkStop(stop: unknown): void {
+  const isText = (value: unknown): boolean => typeof value === "string";
+  if (stop === undefined || isText(stop) || (Array.isArray(stop) && stop.every(isText))) return;
+  throw new KvasirError(
+    "bad-option",
+    `Cannot generate: stop must be a text or a list of texts, got ${JSON.stringify(stop)}`,
+  );
 }
 
 function checkChoice(name: string, value: string, choices: readonly string[]): void {
@@ -52,13 +62,7 @@ function checkChoice(name: string, value: string, choices: readonly string[]): v
   );
 }
 
-function checkInteger(
-  action: string,
-  name: string,
-  value: number,
-  min: number,
-  max: number,
-): void {
+function checkInteger(action: string, name: string, value: number, min: number, max: number): void {
   if (Number.isInteger(value) && value >= min && value <= max) return;
   throw new KvasirError(
     "bad-option",

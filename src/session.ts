@@ -49,23 +49,24 @@ export class LocalSession implements Session {
   readonly #compressor: Compressor;
   readonly #decoder: Decoder;
   readonly #conversation: Conversation;
-  readonly #onDispose: () => void;
+  readonly #onFree: () => void;
   readonly #stopwatch = new Stopwatch();
   #tokens = { prompt: 0, completion: 0 };
   /** Sampled, shown, and not read yet. */
   #pending: number[] = [];
   #recent: number[] = [];
-  #isBusy = false;
+  /** The answer in progress. */
+  #running: AsyncGenerator<GenerateEvent> | null = null;
   #isDisposed = false;
 
-  constructor(parts: SessionParts, options: SessionOptions, onDispose: () => void = () => {}) {
+  constructor(parts: SessionParts, options: SessionOptions, onFree: () => void = () => {}) {
     const { engine, config } = parts.transformer;
     const resolved = resolveSession(options, engine.activations);
     const { codec, headroom, method, budget } = resolved;
     const { nLayers, nKvHeads, headDim } = config;
     this.#parts = parts;
     this.#options = resolved;
-    this.#onDispose = onDispose;
+    this.#onFree = onFree;
     this.#cache = new KvCache(engine, { nLayers, nKvHeads, headDim, codec, headroom });
     this.#compressor = createCompressor({
       engine,
@@ -98,7 +99,7 @@ export class LocalSession implements Session {
 
   reset(): void {
     this.#check();
-    if (this.#isBusy) throw busy("reset the session");
+    if (this.#running !== null) throw busy("reset the session");
     this.#cache.reset();
     this.#conversation.reset();
     this.#pending = [];
@@ -109,20 +110,28 @@ export class LocalSession implements Session {
   dispose(): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    if (!this.#isBusy) this.#free();
-    this.#onDispose();
+    const free = (): void => this.#free();
+    if (this.#running === null) free();
+    else void this.#running.return(undefined).then(free, free);
   }
 
-  /** One answer at a time; `dispose` in the middle of one frees when it ends. */
+  /**
+   * One answer at a time. `dispose` in the middle of one ends it after the step at hand, whether or
+   * not anyone asks for more; who does is told.
+   */
   async *#guarded(run: AsyncGenerator<GenerateEvent>): AsyncGenerator<GenerateEvent> {
     this.#check();
-    if (this.#isBusy) throw busy("generate");
-    this.#isBusy = true;
+    if (this.#running !== null) throw busy("generate");
+    this.#running = run;
+    let isDone = false;
     try {
-      yield* run;
+      for await (const event of run) {
+        isDone = event.type === "done";
+        yield event;
+      }
+      if (!isDone) this.#check();
     } finally {
-      this.#isBusy = false;
-      if (this.#isDisposed) this.#free();
+      this.#running = null;
     }
   }
 
@@ -224,7 +233,7 @@ export class LocalSession implements Session {
     const isPlain = logprobs === undefined && isGreedy(options);
     if (isPlain) return { token: await this.#decoder.best() };
     const logits = await this.#decoder.logits();
-    const token = sampler.sample(logits, this.#recent);
+    const token = sampler.sample(logits, this.#recent.slice(-N_RECENT));
     if (logprobs === undefined) return { token };
     const { tokenizer } = this.#parts;
     const { logprob, top } = sampler.logprobs(logits, token, logprobs);
@@ -258,6 +267,7 @@ export class LocalSession implements Session {
     this.#compressor.release();
     this.#cache.dispose();
     this.#decoder.dispose();
+    this.#onFree();
   }
 }
 
