@@ -157,6 +157,7 @@ class Loader {
   readonly #weights: Weight[] = [];
   readonly #buffers: EngineBuffer[] = [];
   #bytesDone = 0;
+  #totalBytes = 0;
 
   constructor(engine: Engine, gguf: GgufFile, options: LoadWeightsOptions) {
     this.#engine = engine;
@@ -217,9 +218,11 @@ class Loader {
     );
   }
 
-  /** In the order of the file, so that a download is read once from front to back. */
+  /** In the order of the files, so that a download is read once from front to back. */
   async run(): Promise<void> {
-    this.#jobs.sort((a, b) => a.info.byteOffset - b.info.byteOffset);
+    const fileOf = ({ info }: Job): number => this.#gguf.sources.indexOf(info.source);
+    this.#jobs.sort((a, b) => fileOf(a) - fileOf(b) || a.info.byteOffset - b.info.byteOffset);
+    this.#totalBytes = this.#jobs.reduce((sum, job) => sum + job.info.byteLength, 0);
     for (const job of this.#jobs) {
       throwIfAborted(this.#options.signal, "load the model");
       await job.load();
@@ -258,8 +261,7 @@ class Loader {
 
   #advance(byteLength: number): void {
     this.#bytesDone += byteLength;
-    const totalBytes = this.#jobs.reduce((sum, job) => sum + job.info.byteLength, 0);
-    this.#options.onProgress?.({ bytes: this.#bytesDone, totalBytes });
+    this.#options.onProgress?.({ bytes: this.#bytesDone, totalBytes: this.#totalBytes });
   }
 }
 
