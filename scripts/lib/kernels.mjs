@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { root } from "./run.mjs";
 
 /** One .wasm per feature set. `relaxed` is faster where relaxed SIMD exists; same bits. */
-export const builds = [{ name: "simd128", flags: ["-C", "target-feature=+simd128"] }];
+export const builds = [
+  { name: "simd128", flags: ["-C", "target-feature=+simd128"] },
+  { name: "relaxed", flags: ["-C", "target-feature=+simd128,+relaxed-simd"] },
+];
 
 export const crate = join(root, "rust-kernels");
 export const output = join(root, "dist", "kernels");

@@ -1,9 +1,13 @@
 // Picks an engine: what was asked for, or the fastest that the platform has.
+import type { SelectKernels } from "../compression/kernels.ts";
 import { KvasirError } from "../errors.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { KernelBuild, Runtime } from "../runtime/runtime.ts";
+import type { SampleKernels } from "../sampler/kernels.ts";
 import type { Activations, Engine, EngineName } from "./engine.ts";
 import { createReferenceEngine } from "./reference/engine.ts";
 import { createWasmEngine } from "./wasm/engine.ts";
+import { usableBuilds } from "./wasm/features.ts";
+import { createHostKernels } from "./wasm/select-kernels.ts";
 
 export interface CreateEngineOptions {
   readonly engine: EngineName | "auto";
@@ -13,6 +17,9 @@ export interface CreateEngineOptions {
 
 export interface CreatedEngine {
   readonly engine: Engine;
+  /** Scoring, selection and sampling, the same arithmetic beside every engine. */
+  readonly hostKernels: SelectKernels & SampleKernels;
+  readonly build: KernelBuild;
   /** Why engines that come before it were passed over. */
   readonly refusals: readonly { readonly engine: EngineName; readonly reason: string }[];
 }
@@ -20,16 +27,20 @@ export interface CreatedEngine {
 /**
  * @returns null when no engine works here; with one asked for by name, an error says why.
  * @throws {KvasirError} `unavailable` or `unsupported-option` when the engine that was named does
- *   not work here.
+ *   not work here, `unavailable` without WebAssembly SIMD.
  */
 export async function createEngine(options: CreateEngineOptions): Promise<CreatedEngine | null> {
+  const { build, module } = await loadKernels(options.runtime);
+  const hostKernels = createHostKernels(module);
   if (options.engine !== "auto") {
-    return { engine: await create(options.engine, options), refusals: [] };
+    const engine = create(options.engine, module, options.activations);
+    return { engine, hostKernels, build, refusals: [] };
   }
   const refusals: { engine: EngineName; reason: string }[] = [];
   for (const name of ["wasm", "reference"] as const) {
     try {
-      return { engine: await create(name, options), refusals };
+      const engine = create(name, module, options.activations);
+      return { engine, hostKernels, build, refusals };
     } catch (error) {
       if (!(error instanceof KvasirError)) throw error;
       refusals.push({ engine: name, reason: error.message });
@@ -38,11 +49,29 @@ export async function createEngine(options: CreateEngineOptions): Promise<Create
   return null;
 }
 
-async function create(name: EngineName, options: CreateEngineOptions): Promise<Engine> {
-  const { activations, runtime } = options;
+/** The fastest build that runs here and is there. */
+async function loadKernels(
+  runtime: Runtime,
+): Promise<{ readonly build: KernelBuild; readonly module: WebAssembly.Module }> {
+  let failure: unknown;
+  for (const build of usableBuilds()) {
+    try {
+      return { build, module: await runtime.loadKernels(build) };
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+function create(
+  name: EngineName,
+  module: WebAssembly.Module,
+  activations: Activations,
+): Engine {
   switch (name) {
     case "wasm":
-      return createWasmEngine({ module: await runtime.loadKernels("simd128"), activations });
+      return createWasmEngine({ module, activations });
     case "reference":
       if (activations === "q8") {
         throw new KvasirError(
