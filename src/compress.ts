@@ -222,9 +222,10 @@ class MethodCompressor implements Compressor {
   }
 
   #planBudget(sequence: SequenceMeta, lengths: readonly Uint32Array[]): Uint32Array[] {
-    const { cache, method, budget, config } = this.#options;
+    const { cache, method, budget, config, kernels } = this.#options;
     const nRows = sequence.seen + sequence.promptLength;
     return planBudget({
+      kernels,
       budget,
       nRows,
       nKvHeads: config.nKvHeads,

@@ -2,6 +2,7 @@
 // kv head), forced rows and observation window included. Decided once per prompt.
 import { KvasirError } from "../errors.ts";
 import type { Budget } from "../types.ts";
+import type { SelectKernels } from "./kernels.ts";
 import type { Allocator } from "./method.ts";
 import { show } from "./parameters.ts";
 
@@ -28,6 +29,7 @@ export interface BudgetRequest {
   readonly isShared: boolean;
   readonly cost: BudgetCost;
   readonly allocator: Allocator;
+  readonly kernels: SelectKernels;
 }
 
 // A fraction like 0.1 is not exact: 20 * 0.1 must count as 2 wherever it comes from (methods.md 0.2).
@@ -82,7 +84,7 @@ function namesOf(given: readonly (readonly [string, unknown])[]): string {
  * @throws {KvasirError} `bad-option` when the bytes do not hold `minRows` rows per head.
  */
 export function planBudget(request: BudgetRequest): Uint32Array[] {
-  const { nRows, nKvHeads, evicts, isShared, allocator } = request;
+  const { nRows, nKvHeads, evicts, isShared, allocator, kernels, budget } = request;
   const nEvicting = evicts.filter(Boolean).length;
   const nCells = nEvicting * nKvHeads;
   const minRows = Math.min(request.minRows, nRows);
@@ -90,7 +92,16 @@ export function planBudget(request: BudgetRequest): Uint32Array[] {
   const planned =
     total === nCells * nRows
       ? []
-      : allocator.plan({ nLayers: nEvicting, nKvHeads, nRows, minRows, total, isShared });
+      : allocator.plan({
+          nLayers: nEvicting,
+          nKvHeads,
+          nRows,
+          minRows,
+          total,
+          isShared,
+          kernels,
+          ...(budget !== undefined && "keep" in budget && { keep: budget.keep }),
+        });
   let next = 0;
   return evicts.map((evictsHere) => {
     const rows = evictsHere ? planned[next++] : undefined;

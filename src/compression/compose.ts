@@ -3,8 +3,11 @@ import { uniform } from "./allocators/uniform.ts";
 import type {
   Allocator,
   Capabilities,
+  Issue,
   LayerContext,
+  LayerMap,
   Method,
+  MethodState,
   ModelMeta,
   Mutation,
   Needs,
@@ -27,6 +30,10 @@ export interface Composition {
   /** Default: once, at the end of prefill. */
   readonly schedule?: Partial<Schedule>;
   readonly capabilities?: Partial<Capabilities>;
+  /** What scorer and selector remember of a sequence: their `context.state`. Default nothing. */
+  readonly remember?: () => MethodState;
+  readonly layerMap?: LayerMap;
+  readonly validate?: (model: ModelMeta) => readonly Issue[];
 }
 
 const atPromptEnd: Schedule = { prefill: "end", everySteps: 0, onOverflow: false };
@@ -44,23 +51,28 @@ const evicting: Capabilities = {
 /** Signals of the newest queries' attention: scores from them depend on the question. */
 const ofQuestion: readonly SignalName[] = ["lastRow", "window", "colSum"];
 
-/** What a composition remembers of a sequence: notes for the report, each once. */
-type Notes = Set<string>;
+/** What a composition remembers of a sequence. */
+export interface ComposedState {
+  /** For the report, each once. */
+  readonly notes: Set<string>;
+  readonly memory: MethodState;
+}
 
 /** Score, allocate, select, wherever the schedule runs it. */
-export function compose(parts: Composition): MethodParts<Notes> {
+export function compose(parts: Composition): MethodParts<ComposedState> {
   const allocator = parts.allocator ?? uniform;
   const schedule = { ...atPromptEnd, ...parts.schedule };
   const needs = needsOf(parts);
   const queryAware = [...needs.prefill, ...needs.decode].some((name) => ofQuestion.includes(name));
-  const run = (context: LayerContext<Notes>): readonly Mutation[] => {
+  const run = (whole: LayerContext<ComposedState>): readonly Mutation[] => {
+    const context: LayerContext = { ...whole, state: whole.state.memory };
     const scores = parts.scorer.score(context);
-    for (const note of scores.notes ?? []) context.state.add(note);
+    for (const note of scores.notes ?? []) whole.state.notes.add(note);
     const budget = allocator.split?.(context, scores) ?? context.budget;
     const rows = parts.selector.select(context, scores, budget);
     return [{ kind: "keep", layer: context.layer, rows }];
   };
-  const hooks: Pick<Method<Notes>, "onPrefillLayer" | "onDecodeStep" | "skips"> = {
+  const hooks: Pick<Method<ComposedState>, "onPrefillLayer" | "onDecodeStep" | "skips"> = {
     ...(parts.skips && { skips: parts.skips }),
     ...(schedule.prefill !== "never" && { onPrefillLayer: run }),
     ...(schedule.everySteps > 0 && { onDecodeStep: run }),
@@ -72,9 +84,10 @@ export function compose(parts: Composition): MethodParts<Notes> {
     capabilities: { ...evicting, queryAware, ...parts.capabilities },
     minRows: parts.minRows ?? parts.scorer.minRows ?? 1,
     allocator,
-    validate: () => [],
-    onSequence: () => new Set(),
-    report: (notes) => ({ notes: [...notes] }),
+    validate: parts.validate ?? (() => []),
+    onSequence: () => ({ notes: new Set(), memory: parts.remember?.() ?? null }),
+    report: ({ notes }) => ({ notes: [...notes] }),
+    ...(parts.layerMap && { layerMap: parts.layerMap }),
     ...hooks,
   };
 }
@@ -86,5 +99,9 @@ function needsOf({ scorer, selector }: Composition): Needs {
     ...new Set([...signals, ...more]),
   ];
   const { prefill, decode } = scorer.needs;
-  return { ...scorer.needs, prefill: all(prefill), decode: decode.length > 0 ? all(decode) : decode };
+  return {
+    ...scorer.needs,
+    prefill: all(prefill),
+    decode: decode.length > 0 ? all(decode) : decode,
+  };
 }

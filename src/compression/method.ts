@@ -85,6 +85,8 @@ export interface ModelMeta {
   readonly nHeads: number;
   readonly nKvHeads: number;
   readonly headDim: number;
+  /** Factor of attention's logits, 1 / sqrt(headDim) in most models. */
+  readonly attentionScale: number;
   readonly hasQkNorm: boolean;
   readonly ropeStyle: "interleaved" | "half";
   /** `window` > 0: a sliding-window layer, bounded by itself and never evicted from. */
@@ -235,6 +237,9 @@ export interface AllocationRequest {
   readonly total: number;
   /** All heads of a layer get the same number. */
   readonly isShared: boolean;
+  /** The fraction behind `total`, where one was given, before any rounding. */
+  readonly keep?: number;
+  readonly kernels: SelectKernels;
 }
 
 export interface Scores {

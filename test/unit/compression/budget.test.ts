@@ -7,6 +7,7 @@ import {
   planBudget,
 } from "../../../src/compression/budget.ts";
 import type { Budget } from "../../../src/types.ts";
+import { naiveSelect } from "../../support/naive-select.ts";
 import { Rng } from "../../support/rng.ts";
 
 const request = (budget: Budget | undefined, more: Partial<BudgetRequest> = {}): BudgetRequest => ({
@@ -18,6 +19,7 @@ const request = (budget: Budget | undefined, more: Partial<BudgetRequest> = {}):
   isShared: false,
   cost: { rowBytes: 36, headroom: 4, scratchBytes: 7200 },
   allocator: uniform,
+  kernels: naiveSelect,
   ...more,
 });
 
