@@ -3,6 +3,8 @@ import type { LayerContext, ModelMeta, RowSums, Signals } from "../../src/compre
 import { naiveSelect } from "./naive-select.ts";
 import type { Rng } from "./rng.ts";
 
+const HEAD_DIM = 8;
+
 export interface LayerSetup {
   readonly nHeads: number;
   readonly nKvHeads: number;
@@ -20,7 +22,16 @@ export interface LayerSetup {
 
 export function modelMeta(nHeads: number, nKvHeads: number, nLayers = 1): ModelMeta {
   const layers = Array.from({ length: nLayers }, () => ({ window: 0, rope: { base: 10000 } }));
-  return { nLayers, nHeads, nKvHeads, headDim: 8, hasQkNorm: false, ropeStyle: "half", layers };
+  return {
+    nLayers,
+    nHeads,
+    nKvHeads,
+    headDim: HEAD_DIM,
+    attentionScale: 1 / Math.sqrt(HEAD_DIM),
+    hasQkNorm: false,
+    ropeStyle: "half",
+    layers,
+  };
 }
 
 export function layerContext(setup: LayerSetup): LayerContext {

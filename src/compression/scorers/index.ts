@@ -2,9 +2,17 @@
 import type { ScorerDefinition } from "../define-scorer.ts";
 import type { Scorer } from "../method.ts";
 import { oneOf, type Parameter, readParameters } from "../parameters.ts";
-import { windowScorer, windowParameters } from "./window.ts";
+import { expectedAttentionScorer } from "./expected-attention.ts";
+import { keyDiffScorer } from "./key-diff.ts";
+import { keyNormScorer } from "./key-norm.ts";
+import { lagScorer } from "./lag.ts";
+import { windowParameters, windowScorer } from "./window.ts";
 
 const scorers = {
+  "expected-attention": expectedAttentionScorer,
+  keydiff: keyDiffScorer,
+  knorm: keyNormScorer,
+  lagkv: lagScorer,
   snapkv: { parameters: windowParameters, create: windowScorer },
 };
 

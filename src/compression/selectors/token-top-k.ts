@@ -1,4 +1,5 @@
 import type { LayerContext, Scores, Selector } from "../method.ts";
+import { reserve } from "./reserve.ts";
 
 /**
  * The best rows one by one: first the forced ones, then sinks, then the newest, as far as the budget
@@ -18,16 +19,3 @@ export const tokenTopK: Selector = {
     });
   },
 };
-
-/** `forced` with sinks and newest rows added while fewer than `budget`; ascending. */
-function reserve(
-  forced: Uint32Array,
-  { nSink, nRecent }: Scores,
-  nRows: number,
-  budget: number,
-): Uint32Array {
-  const rows = new Set(forced);
-  for (let row = 0; row < Math.min(nSink, nRows) && rows.size < budget; row++) rows.add(row);
-  for (let i = 1; i <= Math.min(nRecent, nRows) && rows.size < budget; i++) rows.add(nRows - i);
-  return Uint32Array.from(rows).sort();
-}
