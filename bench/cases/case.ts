@@ -1,0 +1,86 @@
+// A case checks its result, then times. It runs in the measured process, on the built package.
+import type { LocalModel } from "../../src/load.ts";
+import type { Json, JobSettings, Params } from "../job.ts";
+import type { Better } from "../statistics.ts";
+import { textTokens, wordTokens } from "../text.ts";
+
+export interface Metric {
+  readonly title: string;
+  readonly unit: "tokens/s" | "ms" | "us" | "bytes" | "share" | "nats";
+  readonly better: Better;
+}
+
+export interface CaseSettings {
+  readonly contexts: readonly number[];
+  readonly context: number;
+  readonly budget: number;
+  readonly prefills: readonly number[];
+  readonly prompt: number;
+  readonly decode: number;
+  readonly methods: readonly string[];
+  readonly allMethods: readonly string[];
+}
+
+export interface Variant {
+  readonly name: string;
+  readonly params: Params;
+}
+
+export interface Measured {
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly output: Json;
+}
+
+export interface BenchCase {
+  readonly name: string;
+  readonly measures: string;
+  readonly metrics: Readonly<Record<string, Metric>>;
+  /** The same in every round: one is enough. */
+  readonly isDeterministic?: boolean;
+  variants(settings: CaseSettings): readonly Variant[];
+  /** The right result, by another path than `measure` takes. */
+  expect(bench: Bench, params: Params): Promise<Json>;
+  /** @throws {CheckError} When the result is not the expected one. */
+  measure(bench: Bench, params: Params, expected: Json): Promise<Measured>;
+}
+
+/** A wrong result: its timing means nothing. */
+export class CheckError extends Error {
+  override readonly name = "CheckError";
+}
+
+export function check(isRight: boolean, message: string): asserts isRight {
+  if (!isRight) throw new CheckError(message);
+}
+
+export function sameTokens(what: string, got: readonly number[], expected: Json): void {
+  const [a, b] = [JSON.stringify(got), JSON.stringify(expected)];
+  check(a === b, `Cannot trust ${what}: expected tokens ${b}, got ${a}`);
+}
+
+/** The loaded model and the run's settings. */
+export class Bench {
+  readonly model: LocalModel;
+  readonly settings: JobSettings;
+
+  constructor(model: LocalModel, settings: JobSettings) {
+    this.model = model;
+    this.settings = settings;
+  }
+
+  /** Whether equal inputs give equal bits by every path through the engine. */
+  get isExact(): boolean {
+    return this.model.engine.name !== "webgpu";
+  }
+
+  words(length: number, seed = 0): Uint32Array {
+    return wordTokens(this.model.tokenizer, length, seed);
+  }
+
+  /** The run's text if it has one, else words. */
+  prompt(length: number): Uint32Array {
+    const { text } = this.settings;
+    if (text === null) return this.words(length);
+    return textTokens(this.model.tokenizer, text.text, length);
+  }
+}

@@ -1,0 +1,211 @@
+// The command line of `npm run bench`: options -> lanes -> rounds -> a record and its tables.
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { methodNames } from "../src/compression/registry.ts";
+import type { BenchCase, CaseSettings } from "./cases/case.ts";
+import { caseNamed, cases } from "./cases/index.ts";
+import { quality } from "./cases/quality.ts";
+import { speed } from "./cases/speed.ts";
+import type { JobSettings, Text } from "./job.ts";
+import { createLanes } from "./lanes.ts";
+import { commitOf, describeModel, loadAverage, thisMachine, waitForQuiet } from "./machine.ts";
+import { type BenchOptions, readOptions, usage } from "./options.ts";
+import { installPeers, peerLane, peerNames } from "./peers.ts";
+import { createRecord, readRecords, writeRecord } from "./record.ts";
+import { readmeParts, renderReport } from "./report.ts";
+import { type Lane, runLanes } from "./runner.ts";
+import { chromiumRuntime } from "./runtimes/chromium.ts";
+import { denoRuntime, nodeRuntime } from "./runtimes/process.ts";
+import type { BenchRuntime } from "./runtimes/runtime.ts";
+import { rewriteMarkers } from "./table.ts";
+
+/** What the script around this knows and a bundle does not. */
+export interface Host {
+  /** The folder that holds package.json. */
+  readonly root: string;
+  readonly say: (line: string) => void;
+  readonly ensureChromium: () => Promise<string>;
+  /** A model's file by its name. */
+  readonly ensureModel: (name: string) => Promise<string>;
+  /** A folder of its own with the built package (`dist`, or another) and the workers. */
+  readonly prepareRun: (options: {
+    readonly packageFolder?: string;
+    readonly isBuilt: boolean;
+  }) => Promise<string>;
+}
+
+/** @returns The exit status. */
+export async function main(args: readonly string[], host: Host): Promise<number> {
+  const options = readOptions(args);
+  switch (options.command) {
+    case "help":
+      process.stdout.write(usage);
+      return 0;
+    case "list":
+      for (const { name, measures } of cases)
+        process.stdout.write(`${name.padEnd(18)} ${measures}\n`);
+      return 0;
+    case "report":
+      return report(options, host);
+    default:
+      return measure(options, host);
+  }
+}
+
+function report({ machine, isCheck }: BenchOptions, { root, say }: Host): number {
+  const parts = readmeParts(readRecords(join(root, "bench", "record"), machine));
+  const path = join(root, "README.md");
+  const before = readFileSync(path, "utf8");
+  const { text, missing } = rewriteMarkers(before, parts);
+  for (const name of missing) say(`README.md has no place for bench:${name}`);
+  if (isCheck) {
+    say(
+      text === before
+        ? "README.md is as the records say"
+        : "README.md is stale: npm run bench -- report",
+    );
+    return text === before ? 0 : 1;
+  }
+  if (text !== before) writeFileSync(path, text);
+  say(`README.md: ${Object.keys(parts).length - missing.length} tables from records`);
+  return 0;
+}
+
+async function measure(options: BenchOptions, host: Host): Promise<number> {
+  const { say, root } = host;
+  const isFile = options.model.endsWith(".gguf");
+  const model = isFile ? resolve(options.model) : await host.ensureModel(options.model);
+  const machine = thisMachine(options.machine);
+  const text = readText(options, root);
+  const { engine, activations, threads, rounds } = options;
+  const settings: JobSettings = { engine, activations, threads, text };
+  const described = await describeModel(model);
+  const runtimes = await openRuntimes(options, host, model);
+  const before = loadAverage();
+  const started = new Date();
+  try {
+    const lanes = await lanesFor(options, host, { runtimes, settings, model });
+    const settle = (): Promise<number> => waitForQuiet(options.quietWaitMs);
+    const records = await runLanes(lanes, { rounds, settle, say });
+    const record = createRecord({
+      what: whatOf(options),
+      date: started.toISOString(),
+      commit: commitOf(root),
+      machine,
+      model: described,
+      settings: { engine, activations, threads, text: text?.name ?? "words", rounds },
+      loadAverage: { before, after: loadAverage() },
+      lanes: records,
+    });
+    process.stdout.write(`${renderReport(record)}\n`);
+    const hasFailed = records.some(({ stopped }) => stopped?.kind === "failed");
+    // A record that a check failed in would feed tables.
+    if (options.isRecorded && !hasFailed) {
+      say(`Written: ${writeRecord(join(root, "bench", "record"), record)}`);
+    }
+    return hasFailed ? 1 : 0;
+  } finally {
+    await Promise.all(runtimes.map((runtime) => runtime.close()));
+  }
+}
+
+function whatOf({ command, cases: names }: BenchOptions): string {
+  if (command !== "cases") return command;
+  return names.length === 0 ? "cases" : names.join("-");
+}
+
+interface LaneParts {
+  readonly runtimes: readonly BenchRuntime[];
+  readonly settings: JobSettings;
+  readonly model: string;
+}
+
+async function lanesFor(
+  options: BenchOptions,
+  host: Host,
+  { runtimes, settings, model }: LaneParts,
+): Promise<readonly Lane[]> {
+  const caseSettings = caseSettingsOf(options);
+  const one = runtimes.slice(0, 1);
+  // Quality is the same on every runtime.
+  const lanes = chosenCases(options).flatMap((chosen) =>
+    createLanes({
+      cases: [chosen],
+      runtimes: chosen === quality ? one : runtimes,
+      caseSettings,
+      settings,
+    }),
+  );
+  if (options.command !== "peers") return lanes;
+  const variant = speed.variants(caseSettings)[0];
+  const names = peerNames.filter((name) => !options.skip.includes(name));
+  if (variant === undefined || names.length === 0) return lanes;
+  const folder = installPeers(options.peers ?? join(host.root, "..", "shared", "peers"));
+  const browser = options.browser ?? (names.includes("wllama") ? await host.ensureChromium() : "");
+  const { threads } = options;
+  const peer = { folder, model, threads, node: process.execPath, browser };
+  return [...lanes, ...names.map((name) => peerLane(name, speed, variant, peer))];
+}
+
+function chosenCases({ command, cases: names }: BenchOptions): readonly BenchCase[] {
+  if (command === "peers") return [speed];
+  if (command === "saved") return [caseNamed("compressed-decode"), quality];
+  if (names.length > 0) return names.map(caseNamed);
+  return cases.filter((one) => one !== speed && one !== quality);
+}
+
+function caseSettingsOf(options: BenchOptions): CaseSettings {
+  const { contexts, context, budget, prefills, prompt, decode, command } = options;
+  const allMethods = options.methods ?? methodNames();
+  const few = options.methods ?? ["snapkv", "streaming-llm"];
+  const methods = command === "saved" ? allMethods : few;
+  // The baseline of every comparison comes first.
+  const withFull = ["full", ...allMethods.filter((name) => name !== "full")];
+  return { contexts, context, budget, prefills, prompt, decode, methods, allMethods: withFull };
+}
+
+/** docs/texts holds texts written for this project; the longest one reaches the furthest. */
+function readText({ text, command }: BenchOptions, root: string): Text | null {
+  if (text === "words" || command === "peers") return null;
+  if (text !== undefined) return { name: basename(text), text: readFileSync(text, "utf8") };
+  const folder = join(root, "docs", "texts");
+  if (!existsSync(folder)) return null;
+  const longest = readdirSync(folder)
+    .filter((name) => name.endsWith(".txt"))
+    .map((name) => join(folder, name))
+    .sort((a, b) => statSync(b).size - statSync(a).size)[0];
+  if (longest === undefined) return null;
+  return { name: basename(longest), text: readFileSync(longest, "utf8") };
+}
+
+async function openRuntimes(
+  options: BenchOptions,
+  host: Host,
+  model: string,
+): Promise<BenchRuntime[]> {
+  const { isBuilt } = options;
+  const files = { folder: await host.prepareRun({ isBuilt }), model };
+  const opened: BenchRuntime[] = [];
+  for (const name of options.runtimes) {
+    if (name === "node") opened.push(nodeRuntime("kvasir, node", process.execPath, files));
+    else if (name === "deno") opened.push(denoRuntime(options.deno ?? denoOf(host), files));
+    else if (name === "chromium") {
+      const program = options.browser ?? (await host.ensureChromium());
+      opened.push(await chromiumRuntime({ program, flags: options.browserFlags }, files));
+    } else throw new RangeError(`Cannot find runtime "${name}": use node, deno, chromium`);
+  }
+  if (options.node !== undefined) {
+    opened.push(nodeRuntime(`kvasir, ${basename(options.node)}`, options.node, files));
+  }
+  if (options.baseline !== undefined) {
+    const packageFolder = resolve(options.baseline);
+    const folder = await host.prepareRun({ packageFolder, isBuilt: true });
+    opened.push(nodeRuntime("kvasir, baseline", process.execPath, { folder, model }));
+  }
+  return opened;
+}
+
+function denoOf({ root }: Host): string {
+  const path = join(root, "node_modules", ".bin", "deno");
+  return existsSync(path) ? path : "deno";
+}

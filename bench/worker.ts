@@ -1,0 +1,74 @@
+// One job in a process or page of its own: load the built package and the model, run one case.
+import type { load as loadOn } from "../src/entry/node.ts";
+import type { LocalModel } from "../src/load.ts";
+import type { ModelSource } from "../src/runtime/runtime.ts";
+import { Bench } from "./cases/case.ts";
+import { caseNamed } from "./cases/index.ts";
+import { isRefusal } from "./cases/quality.ts";
+import type { Facts, Job, Reply } from "./job.ts";
+
+interface Package {
+  readonly load: typeof loadOn;
+}
+
+export interface Platform {
+  /** "node 20.20.2". */
+  readonly runtime: string;
+  /** What `load` takes for the job's model: pages fetch it first, so that no network is timed. */
+  readonly openModel: (place: string) => Promise<ModelSource>;
+}
+
+export async function runJob(job: Job, platform: Platform): Promise<Reply> {
+  try {
+    return await run(job, platform);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { kind: isRefusal(error) ? "skipped" : "failed", reason };
+  }
+}
+
+async function run(job: Job, { runtime, openModel }: Platform): Promise<Reply> {
+  const { engine, activations, threads } = job.settings;
+  const built = (await import(job.entry)) as Package;
+  const source = await openModel(job.model);
+  // `threads` is ignored by engines that have one: what is in use is checked below.
+  const asked = { engine, activations, threads };
+  const model = (await built.load(source, asked)) as LocalModel;
+  try {
+    const facts = factsOf(model, runtime);
+    if (facts.threads !== threads) {
+      const reason = `the engine uses ${facts.threads} threads in place of ${threads}`;
+      return { kind: "skipped", reason };
+    }
+    const bench = new Bench(model, job.settings);
+    const chosen = caseNamed(job.case);
+    if (job.phase === "expect") {
+      return { kind: "done", metrics: {}, output: await chosen.expect(bench, job.params), facts };
+    }
+    const { metrics, output } = await chosen.measure(bench, job.params, job.expected);
+    return { kind: "done", metrics, output, facts: factsOf(model, runtime) };
+  } finally {
+    model.dispose();
+  }
+}
+
+function factsOf(model: LocalModel, runtime: string): Facts {
+  const { name, activations } = model.engine;
+  const { weightBytes, peakBytes, reservedBytes } = model.memory();
+  return {
+    runtime,
+    engine: name,
+    activations,
+    threads: threadsOf(model),
+    loadMs: model.loadMs,
+    weightBytes,
+    peakEngineBytes: peakBytes,
+    reservedBytes,
+  };
+}
+
+/** Engines without threads do not say how many they use. */
+function threadsOf(model: LocalModel): number {
+  const threads: unknown = Reflect.get(model.engine, "threads");
+  return typeof threads === "number" ? threads : 1;
+}

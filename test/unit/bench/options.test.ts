@@ -1,0 +1,49 @@
+import { describe, expect, it } from "vitest";
+import { slugOf } from "../../../bench/machine.ts";
+import { readOptions } from "../../../bench/options.ts";
+import { wordText } from "../../../bench/text.ts";
+
+describe("readOptions", () => {
+  it("runs cases by default, in Node", () => {
+    expect(readOptions([])).toMatchObject({ command: "cases", cases: [], runtimes: ["node"] });
+    expect(readOptions(["decode", "load"]).cases).toEqual(["decode", "load"]);
+  });
+
+  it("compares in Node and in Chromium, with the other runtimes' lengths", () => {
+    const { runtimes, decode, prompt, prefills } = readOptions(["peers", "--rounds", "3"]);
+    expect(runtimes).toEqual(["node", "chromium"]);
+    expect([decode, prompt, prefills[0]]).toEqual([128, 64, 512]);
+  });
+
+  it.each([
+    ["--rounds", "0"],
+    ["--threads", "x"],
+    ["--contexts", "64,1.5"],
+    ["--engine", "cuda"],
+    ["--unknown", "1"],
+  ])("refuses %s %s", (name, value) => {
+    expect(() => readOptions([name, value])).toThrow();
+  });
+
+  it("refuses cases after a command", () => {
+    expect(() => readOptions(["peers", "decode"])).toThrow('Cannot run "peers" with cases');
+  });
+});
+
+describe("slugOf", () => {
+  it.each([
+    ["Intel(R) Xeon(R) Processor @ 2.60GHz", 2, "intel-xeon-2-cores"],
+    ["AMD EPYC", 64, "amd-epyc-64-cores"],
+    ["", 1, "unknown-1-cores"],
+  ])("of %j, %i", (cpu, nCores, slug) => {
+    expect(slugOf(cpu, nCores)).toBe(slug);
+  });
+});
+
+describe("wordText", () => {
+  it("is the text that the other runtimes read", () => {
+    // Made by the runners' own generator.
+    expect(wordText(6, 0)).toBe(" people people team back guy family");
+    expect(wordText(6, 99)).toBe(" story war health idea parent research");
+  });
+});
