@@ -1,11 +1,31 @@
-// The public surface, without a platform: src/entry/<platform>.ts bind theirs to `load`.
+// The public surface. src/entry/<platform>.ts replace `load` by one that knows its platform.
+import { KvasirError } from "./errors.ts";
+import { load as loadOn } from "./load.ts";
+import type { ModelSource } from "./runtime/runtime.ts";
+import type { LoadOptions, Model } from "./types.ts";
+
 export type { Activations, CodecName, EngineName } from "./engine/engine.ts";
 export { type ErrorCode, KvasirError } from "./errors.ts";
 export type { ByteSource } from "./gguf/byte-source.ts";
-export { load } from "./load.ts";
 export type { LayerConfig, ModelConfig } from "./model/config.ts";
 export type { ModelSource, Runtime } from "./runtime/runtime.ts";
 export type { ChatMessage, ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
 export type * from "./types.ts";
 export { defineMethod } from "./compression/define-method.ts";
 export { methodNames } from "./compression/registry.ts";
+
+/**
+ * Loads a model from a GGUF file; see src/load.ts for all that it promises.
+ *
+ * @param source Path, URL, File or Blob, bytes, or a ByteSource of your own. A first shard
+ *   (`-00001-of-0000N.gguf`) brings the others with it.
+ * @param options.runtime Only needed where the package has no entry for the platform.
+ * @returns The model; `dispose` it to free the weights.
+ * @throws {KvasirError} `not-found`, `network`, `checksum`, `bad-gguf`, `unsupported-model`,
+ *   `out-of-memory`, `unavailable`, `aborted`.
+ */
+export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  const { runtime } = options;
+  if (runtime !== undefined) return loadOn(source, { ...options, runtime });
+  throw new KvasirError("unavailable", "Cannot load a model: options.runtime names no platform");
+}

@@ -141,6 +141,8 @@ export interface Engine {
   /** Waits for everything recorded before. Returns a copy owned by the caller. */
   read(src: EngineBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array>;
 
+  /** Takes memory from the platform for that much more at once, where many small steps are slow. */
+  reserve(byteLength: number): void;
   /** Bytes that a matrix would take in this engine's layout. */
   weightByteLength(type: TensorTypeName, nRows: number, nCols: number): number;
   /** Room for a matrix; fill it by `writeWeightRows`. */

@@ -1,12 +1,12 @@
 import { load as loadOn } from "../load.ts";
-import { browserRuntime } from "../runtime/browser.ts";
+import { browserRuntime as runtime } from "../runtime/browser.ts";
 import type { ModelSource } from "../runtime/runtime.ts";
 import type { LoadOptions, Model } from "../types.ts";
 
 export * from "../index.ts";
-export { browserRuntime };
+export { runtime };
 
 /** `load` of index.ts on this platform. */
 export function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
-  return loadOn(source, { runtime: browserRuntime, ...options });
+  return loadOn(source, { runtime, ...options });
 }

@@ -1,12 +1,12 @@
 import { load as loadOn } from "../load.ts";
-import { denoRuntime } from "../runtime/deno.ts";
+import { denoRuntime as runtime } from "../runtime/deno.ts";
 import type { ModelSource } from "../runtime/runtime.ts";
 import type { LoadOptions, Model } from "../types.ts";
 
 export * from "../index.ts";
-export { denoRuntime };
+export { runtime };
 
 /** `load` of index.ts on this platform. */
 export function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
-  return loadOn(source, { runtime: denoRuntime, ...options });
+  return loadOn(source, { runtime, ...options });
 }

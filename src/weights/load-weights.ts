@@ -210,7 +210,10 @@ class Loader {
   checkMemory(): void {
     const wanted = this.#jobs.reduce((sum, job) => sum + job.byteLength, 0);
     const { bytes, limitBytes } = this.#engine.memory();
-    if (wanted <= limitBytes - bytes) return;
+    if (wanted <= limitBytes - bytes) {
+      this.#engine.reserve(wanted);
+      return;
+    }
     throw new KvasirError(
       "out-of-memory",
       `Cannot load "${this.#gguf.name}": its weights take ${wanted} bytes, the engine ` +

@@ -95,6 +95,8 @@ class ReferenceEngine implements Engine {
     return own(src).bytes(byteOffset, byteLength).slice();
   }
 
+  reserve(): void {}
+
   weightByteLength(type: TensorTypeName, nRows: number, nCols: number): number {
     return nRows * rowByteLength(TENSOR_TYPES[type], nCols);
   }

@@ -118,6 +118,10 @@ class WasmEngine implements Engine {
     return this.#arena.u8.slice(from, from + byteLength);
   }
 
+  reserve(byteLength: number): void {
+    this.#arena.reserve(byteLength);
+  }
+
   weightByteLength(type: TensorTypeName, nRows: number, nCols: number): number {
     const isRaw = this.#isPacked(type) ? 0 : 1;
     return this.#kernels.weight_bytes(TENSOR_TYPES[type].id, nRows, nCols, isRaw);

@@ -86,6 +86,11 @@ export class Arena {
     return ptr;
   }
 
+  /** Grows the memory once for all that will be allocated soon: each growth costs a host much. */
+  reserve(byteLength: number): void {
+    this.free(this.alloc(byteLength, "what is to come"));
+  }
+
   free(ptr: number): void {
     const byteLength = this.#taken.get(ptr);
     assert(byteLength !== undefined, `free of a range that is not taken, at ${ptr}`);
