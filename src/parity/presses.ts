@@ -30,6 +30,8 @@ interface PressClass {
   /** kvasir's name, and kvpress parameter -> kvasir parameter. */
   readonly name?: string;
   readonly parameters?: Readonly<Record<string, string>>;
+  /** kvasir parameters that make the method what kvpress has. */
+  readonly fixed?: Readonly<Record<string, unknown>>;
   readonly rule?: (params: JsonObject) => KeptRule;
   /** Largest difference, in the score's own unit. */
   readonly noise: number | ((params: JsonObject) => number);
@@ -49,7 +51,7 @@ const CLASSES: Readonly<Record<string, PressClass>> = {
     rule: () => ({ kind: "equal" }),
     noise: 0,
   },
-  KnormPress: { name: "knorm", noise: 5e-5 },
+  KnormPress: { name: "knorm", fixed: { skipLayers: 0 }, noise: 5e-5 },
   KeyDiffPress: { name: "keydiff", noise: 2e-6 },
   LagKVPress: {
     name: "lagkv",
@@ -87,6 +89,7 @@ const CLASSES: Readonly<Record<string, PressClass>> = {
 interface Wrapper {
   readonly name: string;
   readonly parameters: Readonly<Record<string, string>>;
+  readonly fixed?: Readonly<Record<string, unknown>>;
   readonly rule: (params: JsonObject) => KeptRule;
 }
 
@@ -105,15 +108,16 @@ const WRAPPERS: Readonly<Record<string, Wrapper>> = {
   AdaKVPress: {
     name: "adakv",
     parameters: { alpha_safeguard: "alpha" },
+    fixed: { guarantee: "safe" },
     rule: (params) => ({ kind: "shared", alpha: numberOr(params["alpha_safeguard"], 0.2) }),
   },
   CriticalKVPress: {
-    name: "criticalkv",
+    name: "critical-kv",
     parameters: { epsilon: "epsilon", first_stage_ratio: "firstStage" },
     rule: () => ({ kind: "per-head" }),
   },
   CriticalAdaKVPress: {
-    name: "criticaladakv",
+    name: "critical-adakv",
     parameters: {
       alpha_safeguard: "alpha",
       epsilon: "epsilon",
@@ -132,7 +136,7 @@ export function mapPress(params: JsonObject): PressMapping {
   const wrapper = Object.hasOwn(WRAPPERS, name) ? WRAPPERS[name] : undefined;
   if (wrapper !== undefined && isObject(inner)) return mapWrapper(wrapper, own, inner, params);
   return {
-    method: own?.name === undefined ? undefined : specOf(own.name, own.parameters, params),
+    method: own?.name === undefined ? undefined : specOf({ ...own, name: own.name }, params),
     rule: own?.rule?.(params) ?? { kind: "per-head" },
     noise: noiseOf(own, params),
     scoresAreOfRatio: own?.scoresAreOfRatio === true,
@@ -146,8 +150,13 @@ function mapWrapper(
   params: JsonObject,
 ): PressMapping {
   const wrapped = mapPress(inner);
-  const outer = specOf(wrapper.name, wrapper.parameters, params);
-  const { name: scorer, ...parameters } = wrapped.method ?? { name: undefined };
+  const outer = specOf(wrapper, params);
+  const { name: scorer, ...given } = wrapped.method ?? { name: undefined };
+  // What is fixed is the method's own, not its scorer's.
+  const fixed = CLASSES[String(inner["class"])]?.fixed ?? {};
+  const parameters = Object.fromEntries(
+    Object.entries(given).filter(([name]) => !Object.hasOwn(fixed, name)),
+  );
   return {
     method: scorer === undefined ? undefined : { scorer, ...parameters, ...outer },
     rule: wrapper.rule(params),
@@ -157,12 +166,12 @@ function mapWrapper(
 }
 
 function specOf(
-  name: string,
-  parameters: Readonly<Record<string, string>> = {},
+  { name, parameters = {}, fixed }: Pick<PressClass, "parameters" | "fixed"> & { name: string },
   params: JsonObject,
 ): MethodSpec {
   const given = Object.entries(parameters).filter(([theirs]) => params[theirs] !== undefined);
-  return { ...Object.fromEntries(given.map(([theirs, ours]) => [ours, params[theirs]])), name };
+  const values = given.map(([theirs, ours]) => [ours, params[theirs]]);
+  return { ...fixed, ...Object.fromEntries(values), name };
 }
 
 function noiseOf(own: PressClass | undefined, params: JsonObject): Tolerance {

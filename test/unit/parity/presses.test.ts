@@ -15,7 +15,14 @@ describe("mapPress", () => {
   test("a press around another keeps the inner one as its scorer", () => {
     const params = { class: "AdaKVPress", press: SNAPKV, alpha_safeguard: 0.3 };
     expect(mapPress(params)).toEqual({
-      method: { name: "adakv", scorer: "snapkv", windowSize: 16, kernelSize: 5, alpha: 0.3 },
+      method: {
+        name: "adakv",
+        scorer: "snapkv",
+        windowSize: 16,
+        kernelSize: 5,
+        alpha: 0.3,
+        guarantee: "safe",
+      },
       rule: { kind: "shared", alpha: 0.3 },
       noise: mapPress(SNAPKV).noise,
       scoresAreOfRatio: false,
@@ -23,6 +30,14 @@ describe("mapPress", () => {
     expect(mapPress({ class: "ChunkPress", press: SNAPKV, chunk_length: 64 }).rule).toEqual({
       kind: "per-head",
       chunkLength: 64,
+    });
+    // What kvpress's own KnormPress fixes is not a parameter of the scorer.
+    const knorm = { class: "KnormPress" };
+    expect(mapPress(knorm).method).toEqual({ name: "knorm", skipLayers: 0 });
+    expect(mapPress({ class: "ChunkPress", press: knorm, chunk_length: 8 }).method).toEqual({
+      name: "chunked",
+      scorer: "knorm",
+      chunkLength: 8,
     });
     const critical = mapPress({ class: "CriticalKVPress", press: SNAPKV, epsilon: 1e-4 });
     expect(critical).toMatchObject({
