@@ -207,7 +207,7 @@ describe("sampling", () => {
   });
 
   test("penalties look at the last 64 tokens that were read, in however many turns", async () => {
-    const strong = { frequencyPenalty: 2, presencePenalty: 2, maxTokens: 12, ignoreEos: true };
+    const strong = { frequencyPenalty: 2, presencePenalty: 2, maxTokens: 60, ignoreEos: true };
     const tokens = Array.from({ length: 160 }, (_, i) => (i * 7) % 500);
     const [turns, whole] = [model.session(), model.session()];
     const { ids: first } = await answer(turns, { tokens: tokens.slice(0, 80) }, { maxTokens: 1 });
