@@ -106,8 +106,17 @@ export class AllocationKernels implements Pick<SelectKernels, Names> {
     const { form, nRows, windowSize, beta, minRows } = shape;
     const [shares, high, to] = this.#memory.layOut([8 * nLayers, 4 * nLayers, 4 * nLayers]);
     if (form === "exact") {
-      const exact = this.#exports.pyramid_exact;
-      exact(nLayers, rows, minRows, nRows, windowSize, beta, shares, high, to);
+      this.#exports.pyramid_exact(
+        nLayers,
+        rows,
+        minRows,
+        nRows,
+        windowSize,
+        beta,
+        shares,
+        high,
+        to,
+      );
     } else {
       this.#exports.pyramid_rounded(nLayers, rows, nRows, windowSize, beta, to);
     }
@@ -141,10 +150,11 @@ export class AllocationKernels implements Pick<SelectKernels, Names> {
     this.#memory.u32(lengthsAt, nHeads).set(lengths);
     this.#memory.u32(nReservedAt, nHeads).set(nReserved);
     const isSafe = guarantee === "safe" ? 1 : 0;
-    const { split } = this.#exports;
     // prettier-ignore
-    split(nHeads, from, nScores, lengthsAt, reservedAt, nAll, nReservedAt, nFree, alpha, isSafe, keys,
-      shares, high, to);
+    this.#exports.split(
+      nHeads, from, nScores, lengthsAt, reservedAt, nAll, nReservedAt, nFree, alpha, isSafe,
+      keys, shares, high, to,
+    );
     return this.#memory.u32(to, nHeads).slice();
   }
 
@@ -185,10 +195,10 @@ export class AllocationKernels implements Pick<SelectKernels, Names> {
     this.#memory.f32(from, nUnits).set(scores);
     this.#memory.u32(bounds, units.length).set(units);
     this.#memory.u32(forcedAt, forced.length).set(forced);
-    const { select_units: selectUnits } = this.#exports;
     // prettier-ignore
-    const nKept = selectUnits(from, bounds, nUnits, nRows, limit, forcedAt, forced.length, FILLS[fill],
-      order, isKept, to);
+    const nKept = this.#exports.select_units(
+      from, bounds, nUnits, nRows, limit, forcedAt, forced.length, FILLS[fill], order, isKept, to,
+    );
     return this.#memory.u32(to, nKept).slice();
   }
 
