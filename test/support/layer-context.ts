@@ -1,5 +1,12 @@
 // A layer as methods see it, made of plain arrays: no engine, no cache.
-import type { LayerContext, ModelMeta, RowSums, Signals } from "../../src/compression/method.ts";
+import { toKeepLists } from "../../src/compression/keep-lists.ts";
+import type {
+  LayerContext,
+  Method,
+  ModelMeta,
+  RowSums,
+  Signals,
+} from "../../src/compression/method.ts";
 import { naiveSelect } from "./naive-select.ts";
 import type { Rng } from "./rng.ts";
 
@@ -18,6 +25,8 @@ export interface LayerSetup {
   readonly nQueries?: number;
   /** Besides the newest row. */
   readonly forced?: readonly number[];
+  /** Besides those made of `sums`. */
+  readonly signals?: Partial<Signals>;
 }
 
 export function modelMeta(nHeads: number, nKvHeads: number, nLayers = 1): ModelMeta {
@@ -39,7 +48,12 @@ export function layerContext(setup: LayerSetup): LayerContext {
   const nRows = Math.max(...lengths);
   const sums = setup.sums ?? new Float32Array(nHeads * nRows);
   const measured: RowSums = { sums, nRows, nQueries };
-  const signals: Partial<Signals> = { window: measured, lastRow: measured };
+  const signals: Partial<Signals> = {
+    window: measured,
+    lastRow: measured,
+    colSum: measured,
+    ...setup.signals,
+  };
   return {
     phase: "prefill",
     layer: 0,
@@ -60,6 +74,45 @@ export function layerContext(setup: LayerSetup): LayerContext {
       if (value === undefined) throw new Error(`No ${name} in this double`);
       return value;
     },
+  };
+}
+
+/** Kept rows per head, as the cache would get them, of a sequence that has just begun. */
+export function keptRows(method: Method, context: LayerContext): number[][] {
+  const own = { ...context, state: method.onSequence(context.sequence) };
+  const mutations = method.onPrefillLayer?.(own) ?? [];
+  const lists = toKeepLists(method, mutations, new Map([[context.layer, context]]));
+  const all = context.rows.positions.map((positions) => positions.map((_, row) => row));
+  return (lists.get(context.layer) ?? all).map((rows) => [...rows]);
+}
+
+/** Keys, values and query statistics, off centre and of head dimension 8. */
+export function randomSignals(
+  rng: Rng,
+  { nHeads, lengths }: Pick<LayerSetup, "nHeads" | "lengths">,
+): Partial<Signals> {
+  const rows = () => lengths.map((length) => rng.uniforms(length * HEAD_DIM, -1, 2));
+  const nRows = Math.max(...lengths);
+  const covariance = new Float32Array(nHeads * HEAD_DIM ** 2);
+  for (let head = 0; head < nHeads; head++) {
+    // The product of a matrix with its transpose: symmetric and not negative.
+    const m = rng.normals(HEAD_DIM ** 2, 0.3);
+    for (let i = 0; i < HEAD_DIM; i++) {
+      for (let j = 0; j < HEAD_DIM; j++) {
+        let sum = 0;
+        for (let c = 0; c < HEAD_DIM; c++) {
+          sum += (m[i * HEAD_DIM + c] as number) * (m[j * HEAD_DIM + c] as number);
+        }
+        covariance[head * HEAD_DIM ** 2 + i * HEAD_DIM + j] = sum;
+      }
+    }
+  }
+  return {
+    keys: rows(),
+    keysRaw: rows(),
+    values: rows(),
+    queryStats: { mean: rng.normals(nHeads * HEAD_DIM), covariance, nQueries: nRows },
+    valueOutputNorms: { norms: rng.uniforms(nHeads * nRows, 0.5, 2), nRows },
   };
 }
 
