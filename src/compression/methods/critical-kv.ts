@@ -5,19 +5,11 @@
 // Deviation: a forced row takes a place of the first stage whatever it scores.
 import { compose } from "../compose.ts";
 import { defineWrapper } from "../define-wrapper.ts";
-import { real } from "../parameters.ts";
-import { twoStage } from "../selectors/two-stage.ts";
-
-export const criticalParameters = {
-  /** Added to a score before it is multiplied. */
-  epsilon: real({ default: 1e-4, min: 0 }),
-  /** Share of the budget that the scores alone decide. */
-  firstStage: real({ default: 0.5, min: 0, max: 1 }),
-};
+import { twoStage, twoStageParameters } from "../selectors/two-stage.ts";
 
 export const criticalKv = defineWrapper({
   id: "critical-kv",
-  parameters: criticalParameters,
+  parameters: twoStageParameters,
   scorer: "snapkv",
   create: (options, scorer) => compose({ scorer, selector: twoStage({ ...options, alpha: 0 }) }),
 });

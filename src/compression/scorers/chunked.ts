@@ -16,7 +16,10 @@ export function chunkedScorer(inner: Scorer, chunkLength: number): Scorer {
       const notes = new Set<string>();
       for (let begin = 0; begin < longest; begin += chunkLength) {
         const scores = inner.score(chunkOf(context, begin, chunkLength));
-        scores.perHead.forEach((values, head) => perHead[head]?.set(values, begin));
+        // A shorter head has no such chunk.
+        scores.perHead.forEach((values, head) => {
+          if (values.length > 0) perHead[head]?.set(values, begin);
+        });
         for (const note of scores.notes ?? []) notes.add(note);
       }
       return { perHead, nSink: 0, nRecent: 0, notes: [...notes] };

@@ -1,5 +1,13 @@
 import type { LayerContext, Scores, Selector } from "../method.ts";
+import { real } from "../parameters.ts";
 import { reserve } from "./reserve.ts";
+
+export const twoStageParameters = {
+  /** Added to a score before it is multiplied. */
+  epsilon: real({ default: 1e-4, min: 0 }),
+  /** Share of the budget that the scores alone decide. */
+  firstStage: real({ default: 0.5, min: 0, max: 1 }),
+};
 
 export interface TwoStageOptions {
   /** Added to each score before it is multiplied by the norm. */
