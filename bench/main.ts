@@ -82,6 +82,7 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
   const described = await describeModel(model);
   const runtimes = await openRuntimes(options, host, model);
   const before = loadAverage();
+  const commit = commitOf(root); // now: the tree may move on during a long run
   const started = new Date();
   try {
     const lanes = await lanesFor(options, host, { runtimes, settings, model });
@@ -90,7 +91,7 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
     const record = createRecord({
       what: whatOf(options),
       date: started.toISOString(),
-      commit: commitOf(root),
+      commit,
       machine,
       model: described,
       settings: { engine, activations, threads, text: text?.name ?? "words", rounds },
