@@ -3,12 +3,7 @@
 //!
 //! Results are the same bits in every runtime: floating-point sums have one fixed order, products
 //! are never fused, and integer dot products are exact.
-#![deny(
-    unsafe_op_in_unsafe_fn,
-    unreachable_pub,
-    missing_docs,
-    clippy::undocumented_unsafe_blocks
-)]
+#![deny(unsafe_op_in_unsafe_fn, unreachable_pub, missing_docs, clippy::undocumented_unsafe_blocks)]
 
 mod abi;
 pub mod cache_rows;

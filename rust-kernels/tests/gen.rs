@@ -33,14 +33,8 @@ impl Gen {
 
     /// Scores with what selection trips over: ties, zeros of both signs, infinities, NaN.
     pub fn hard_scores(&mut self, n: usize) -> Vec<f32> {
-        const SPECIAL: [f32; 6] = [
-            0.0,
-            -0.0,
-            f32::INFINITY,
-            f32::NEG_INFINITY,
-            f32::NAN,
-            f32::MIN_POSITIVE,
-        ];
+        const SPECIAL: [f32; 6] =
+            [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MIN_POSITIVE];
         (0..n)
             .map(|_| match self.below(4) {
                 0 => SPECIAL[self.below(SPECIAL.len())],

@@ -19,11 +19,7 @@ fn golden() -> PathBuf {
 fn read_golden(ty: TensorType) -> Option<(Vec<u8>, Vec<f32>)> {
     let blocks = fs::read(golden().join(format!("{ty:?}.raw.u8"))).ok()?;
     let weights = fs::read(golden().join(format!("{ty:?}.f32"))).unwrap();
-    let weights = weights
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|&bytes| f32::from_le_bytes(bytes));
+    let weights = weights.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
     Some((blocks, weights.collect()))
 }
 
@@ -38,11 +34,7 @@ fn dequantize_row_equals_golden_bit_for_bit() {
         let mut weights = vec![f32::NAN; expected.len()];
         dequantize_row(ty, &blocks, &mut weights);
         for (i, (weight, expected)) in weights.iter().zip(&expected).enumerate() {
-            assert_eq!(
-                weight.to_bits(),
-                expected.to_bits(),
-                "{ty:?} {i}: {weight} {expected}"
-            );
+            assert_eq!(weight.to_bits(), expected.to_bits(), "{ty:?} {i}: {weight} {expected}");
         }
         n_types += 1;
     }
@@ -62,11 +54,7 @@ fn unpack_codes_gives_the_dequantised_weights() {
         unpack_codes(ty, &blocks, &mut codes, &mut scales, &mut mins);
         for (i, (&code, &expected)) in codes.iter().zip(&expected).enumerate() {
             let signed = has_signed_codes(ty);
-            let code = if signed {
-                f32::from(code as i8)
-            } else {
-                f32::from(code)
-            };
+            let code = if signed { f32::from(code as i8) } else { f32::from(code) };
             let weight = scales[i / per_scale] * code + mins[i / per_scale];
             assert_eq!(weight, expected, "{ty:?} {i}");
         }
@@ -90,11 +78,7 @@ fn naive_f16(half: u16) -> f64 {
         31 => f64::NAN,
         _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
     };
-    if half & 0x8000 != 0 {
-        -magnitude
-    } else {
-        magnitude
-    }
+    if half & 0x8000 != 0 { -magnitude } else { magnitude }
 }
 
 #[test]

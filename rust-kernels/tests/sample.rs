@@ -35,11 +35,7 @@ fn top_k_equals_a_stable_sort() {
         let n = random.below(90);
         let x = random.hard_scores(n);
         let k = random.below(n + 1);
-        assert_eq!(
-            run_top_k(&x, k),
-            naive::select::ranking(&x)[..k],
-            "round {round}: {x:?}"
-        );
+        assert_eq!(run_top_k(&x, k), naive::select::ranking(&x)[..k], "round {round}: {x:?}");
     }
     for n in LENGTHS {
         let x = random.f32s(n, -20.0, 20.0);
@@ -94,9 +90,7 @@ fn softmax_and_log_sum_exp_take_infinities() {
 
 /// FNV-1a over the words of the bit patterns.
 fn hash_bits(x: &[f32]) -> u32 {
-    x.iter().fold(0x811c_9dc5, |hash: u32, x| {
-        (hash ^ x.to_bits()).wrapping_mul(0x0100_0193)
-    })
+    x.iter().fold(0x811c_9dc5, |hash: u32, x| (hash ^ x.to_bits()).wrapping_mul(0x0100_0193))
 }
 
 #[test]

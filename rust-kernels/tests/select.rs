@@ -25,11 +25,7 @@ fn select_equals_a_stable_sort_on_hard_scores() {
         let budget = random.below(n + 3);
         let forced: Vec<u32> = (0..n as u32).filter(|_| random.below(5) == 0).collect();
         let expected = naive::select::select(&scores, budget, &forced);
-        assert_eq!(
-            run_select(&scores, budget, &forced),
-            expected,
-            "round {round}: {scores:?}"
-        );
+        assert_eq!(run_select(&scores, budget, &forced), expected, "round {round}: {scores:?}");
     }
 }
 
@@ -41,11 +37,7 @@ fn select_equals_a_stable_sort_on_many_scores() {
         for budget in [1, n / 16, n / 2, n - 1] {
             let forced = [0, 1, 2, n as u32 - 1];
             let expected = naive::select::select(&scores, budget, &forced);
-            assert_eq!(
-                run_select(&scores, budget, &forced),
-                expected,
-                "{n} {budget}"
-            );
+            assert_eq!(run_select(&scores, budget, &forced), expected, "{n} {budget}");
         }
     }
 }
@@ -75,14 +67,8 @@ fn run_pool(scores: &[f32], kernel: usize, by: Pooling) -> Vec<f32> {
 fn pool_gives_the_golden_values() {
     let peak = [0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
     let edge = [3.0, 0.0, 0.0, 0.0, 0.0, 0.0];
-    assert_eq!(
-        run_pool(&peak, 5, Pooling::Avg),
-        [0.2, 0.2, 0.2, 0.2, 0.2, 0.0]
-    );
-    assert_eq!(
-        run_pool(&edge, 5, Pooling::Avg),
-        [0.6, 0.6, 0.6, 0.0, 0.0, 0.0]
-    );
+    assert_eq!(run_pool(&peak, 5, Pooling::Avg), [0.2, 0.2, 0.2, 0.2, 0.2, 0.0]);
+    assert_eq!(run_pool(&edge, 5, Pooling::Avg), [0.6, 0.6, 0.6, 0.0, 0.0, 0.0]);
     let pooled = run_pool(&peak, 5, Pooling::Max);
     assert_eq!(pooled, [1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
     assert_eq!(run_select(&pooled, 2, &[]), [0, 1]);
@@ -112,11 +98,7 @@ fn group_reduce_equals_naive() {
     for (n_kv_heads, n_groups, n) in [(1, 1, 1), (3, 3, 33), (2, 8, 5), (4, 1, 16), (2, 3, 0)] {
         let scores = random.f32s(n_kv_heads * n_groups * n, -1.0, 1.0);
         let mut out = vec![f32::NAN; n_kv_heads * n];
-        for by in [
-            GroupReduction::Mean,
-            GroupReduction::Max,
-            GroupReduction::Sum,
-        ] {
+        for by in [GroupReduction::Mean, GroupReduction::Max, GroupReduction::Sum] {
             group_reduce(&scores, n, n_groups, by, &mut out);
             for (i, &got) in out.iter().enumerate() {
                 let (kv_head, row) = (i / n, i % n);

@@ -16,12 +16,8 @@ pub fn rope_frequencies(
     n_factors: u32,
 ) {
     // SAFETY: the caller allocated both arrays in these lengths, apart from each other.
-    let (out, factors) = unsafe {
-        (
-            slice_mut(out, n_pairs as usize),
-            slice(factors, n_factors as usize),
-        )
-    };
+    let (out, factors) =
+        unsafe { (slice_mut(out, n_pairs as usize), slice(factors, n_factors as usize)) };
     rope::rope_frequencies(out, base, scale, factors);
 }
 
@@ -31,11 +27,7 @@ pub fn rope_frequencies(
 pub fn rope_table(out: u32, frequencies: u32, n_pairs: u32, first_position: u32, n_tokens: u32) {
     let (n_pairs, n_tokens) = (n_pairs as usize, n_tokens as usize);
     // SAFETY: the caller allocated both arrays in these lengths, apart from each other.
-    let (out, frequencies) = unsafe {
-        (
-            slice_mut(out, n_tokens * 2 * n_pairs),
-            slice(frequencies, n_pairs),
-        )
-    };
+    let (out, frequencies) =
+        unsafe { (slice_mut(out, n_tokens * 2 * n_pairs), slice(frequencies, n_pairs)) };
     rope::rope_table(out, frequencies, first_position);
 }

@@ -17,12 +17,8 @@ pub fn group_reduce(scores: u32, n_heads: u32, n_groups: u32, n: u32, by: u32, o
         _ => GroupReduction::Sum,
     };
     // SAFETY: the caller allocated both arrays in these shapes, apart from each other.
-    let (scores, out) = unsafe {
-        (
-            slice(scores, n_heads * n),
-            slice_mut(out, n_heads / n_groups * n),
-        )
-    };
+    let (scores, out) =
+        unsafe { (slice(scores, n_heads * n), slice_mut(out, n_heads / n_groups * n)) };
     group::group_reduce(scores, n, n_groups, by, out);
 }
 

@@ -128,6 +128,10 @@ impl I32x4 {
         Self(self.0.map(|x| x << n))
     }
     #[inline(always)]
+    pub fn sum(self) -> i32 {
+        self.0.iter().sum()
+    }
+    #[inline(always)]
     pub fn to_f32(self) -> F32x4 {
         F32x4(self.0.map(|x| x as f32))
     }
@@ -185,6 +189,20 @@ impl I16x8 {
         let p = |i: usize| i32::from(self.0[i]) * i32::from(o.0[i]);
         I32x4(core::array::from_fn(|i| p(2 * i).wrapping_add(p(2 * i + 1))))
     }
+    #[inline(always)]
+    pub fn narrow(a: I32x4, b: I32x4) -> Self {
+        Self(core::array::from_fn(|i| if i < 4 { a.0[i] } else { b.0[i - 4] } as i16))
+    }
+    #[inline(always)]
+    pub fn swap_middle(self) -> Self {
+        let x = self.0;
+        Self([x[0], x[2], x[1], x[3], x[4], x[6], x[5], x[7]])
+    }
+    #[inline(always)]
+    pub fn words(self) -> [u32; 4] {
+        let x = self.0;
+        core::array::from_fn(|i| u32::from(x[2 * i] as u16) | u32::from(x[2 * i + 1] as u16) << 16)
+    }
     /// Looks each byte (0..16) of the vector up in `table`.
     #[inline(always)]
     pub fn lookup(self, table: &[i8; 16]) -> Self {
@@ -205,6 +223,16 @@ impl I8x16 {
     #[inline(always)]
     pub fn load_quad(s: &[u8], at: usize) -> Self {
         Self(core::array::from_fn(|i| s[at + (i & 3)] as i8))
+    }
+    #[inline(always)]
+    pub fn narrow(a: I16x8, b: I16x8) -> Self {
+        Self(core::array::from_fn(|i| if i < 8 { a.0[i] } else { b.0[i - 8] } as i8))
+    }
+    #[inline(always)]
+    pub fn words(self) -> [u32; 4] {
+        core::array::from_fn(|i| {
+            u32::from_le_bytes(core::array::from_fn(|j| self.0[4 * i + j] as u8))
+        })
     }
     #[inline(always)]
     pub fn relaxed_dot(self, codes: I16x8) -> I16x8 {

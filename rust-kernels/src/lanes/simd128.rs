@@ -174,6 +174,11 @@ impl I32x4 {
     pub fn shl(self, n: u32) -> Self {
         Self(i32x4_shl(self.0, n))
     }
+    /// Wrapping sum of the lanes.
+    #[inline(always)]
+    pub fn sum(self) -> i32 {
+        self.lanes().iter().sum()
+    }
     /// Nearest f32.
     #[inline(always)]
     pub fn to_f32(self) -> F32x4 {
@@ -251,6 +256,21 @@ impl I16x8 {
     pub fn dot(self, o: Self) -> I32x4 {
         I32x4(i32x4_dot_i16x8(self.0, o.0))
     }
+    /// Lanes that fit i16, those of `a` first.
+    #[inline(always)]
+    pub fn narrow(a: I32x4, b: I32x4) -> Self {
+        Self(i16x8_narrow_i32x4(a.0, b.0))
+    }
+    /// Lanes 0, 2, 1, 3, 4, 6, 5, 7.
+    #[inline(always)]
+    pub fn swap_middle(self) -> Self {
+        Self(i16x8_shuffle::<0, 2, 1, 3, 4, 6, 5, 7>(self.0, self.0))
+    }
+    /// Pairs of lanes as words, little-endian.
+    #[inline(always)]
+    pub fn words(self) -> [u32; 4] {
+        words(self.0)
+    }
     /// Looks each byte (0..16) of the vector up in `table`.
     #[inline(always)]
     pub fn lookup(self, table: &[i8; 16]) -> Self {
@@ -272,6 +292,16 @@ impl I8x16 {
         // SAFETY: the slice above holds the four bytes that are read.
         Self(unsafe { v128_load32_splat(s.as_ptr().cast()) })
     }
+    /// Lanes that fit i8, those of `a` first.
+    #[inline(always)]
+    pub fn narrow(a: I16x8, b: I16x8) -> Self {
+        Self(i8x16_narrow_i16x8(a.0, b.0))
+    }
+    /// Fours of lanes as words, little-endian.
+    #[inline(always)]
+    pub fn words(self) -> [u32; 4] {
+        words(self.0)
+    }
     /// Products with the bytes of `codes` (0..128), neighbours added: exact while sums fit i16.
     #[inline(always)]
     pub fn relaxed_dot(self, codes: I16x8) -> I16x8 {
@@ -285,4 +315,14 @@ impl I8x16 {
             I16x8(i16x8_narrow_i32x4(sums, i32x4_dot_i16x8(high, i16x8_splat(1))))
         }
     }
+}
+
+#[inline(always)]
+fn words(v: v128) -> [u32; 4] {
+    [
+        u32x4_extract_lane::<0>(v),
+        u32x4_extract_lane::<1>(v),
+        u32x4_extract_lane::<2>(v),
+        u32x4_extract_lane::<3>(v),
+    ]
 }

@@ -15,28 +15,17 @@ const ROUNDER: f32 = 12_582_912.0;
 const LN_2_HIGH: f32 = 355.0 / 512.0;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// Coefficients of r^7 down to r^2.
-const POLYNOMIAL: [f32; 6] = [
-    1.987_569_2e-4,
-    1.398_199_9e-3,
-    8.333_452e-3,
-    4.166_579_6e-2,
-    1.666_666_5e-1,
-    0.5,
-];
+const POLYNOMIAL: [f32; 6] =
+    [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
 /// e^x for each lane: infinity above 88.73, 0 below -86.99, NaN for NaN.
 #[inline(always)]
 pub fn exp4(x: F32x4) -> F32x4 {
     // The bounds give n = -126 and n = 128, whose scales below yield 0 and infinity.
     let x = x.max(F32x4::splat(-87.5)).min(F32x4::splat(89.0));
-    let shifted = x.mul_add(
-        F32x4::splat(core::f32::consts::LOG2_E),
-        F32x4::splat(ROUNDER),
-    );
+    let shifted = x.mul_add(F32x4::splat(core::f32::consts::LOG2_E), F32x4::splat(ROUNDER));
     let n = shifted.sub(F32x4::splat(ROUNDER));
-    let r = x
-        .sub(n.mul(F32x4::splat(LN_2_HIGH)))
-        .sub(n.mul(F32x4::splat(LN_2_LOW)));
+    let r = x.sub(n.mul(F32x4::splat(LN_2_HIGH))).sub(n.mul(F32x4::splat(LN_2_LOW)));
     let mut p = F32x4::splat(POLYNOMIAL[0]);
     for coefficient in &POLYNOMIAL[1..] {
         p = p.mul_add(r, F32x4::splat(*coefficient));

@@ -13,6 +13,29 @@
 use crate::lanes::{I8x16, I16x8, I32x4};
 use crate::quant::packed::{IQ4_NL_VALUES, Packing};
 
+/// Repeats the body for the four vectors of a block with `J` a constant: shifts of the planes are
+/// then constants too, which a loop does not promise.
+macro_rules! for_each_vector {
+    ($j:ident, $body:block) => {{
+        {
+            const $j: usize = 0;
+            $body
+        }
+        {
+            const $j: usize = 1;
+            $body
+        }
+        {
+            const $j: usize = 2;
+            $body
+        }
+        {
+            const $j: usize = 3;
+            $body
+        }
+    }};
+}
+
 /// Bytes from one group of a tile to the next, per token.
 pub const GROUP_BYTES: usize = 4;
 
@@ -99,40 +122,34 @@ impl<const PLANES: usize> BlockDot for Nibbles<Narrow, PLANES> {
         block: &[u8],
         codes: &[u8],
     ) -> [[I32x4; TOKENS]; 2] {
-        let flush = 8 >> PLANES;
+        // Steps that a sum of i16 takes; a half gets one per vector, a whole block two.
+        let flush = (8 >> PLANES) / if HALVES { 1 } else { 2 };
         let mut total = [[I32x4::splat(0); TOKENS]; 2];
         let mut sums = [[I16x8::splat(0); TOKENS]; 2];
-        let ones = I16x8::splat(1);
-        let mut steps = 0;
-        for j in 0..4 {
-            let v = I16x8::load(block, 16 * j);
-            let low = I16x8::splat(0x0f0f);
-            let mut nibbles = [v.and(low), v.shr_u(4).and(low)];
-            for plane in 0..PLANES {
-                for (h, e) in nibbles.iter_mut().enumerate() {
+        let (ones, low) = (I16x8::splat(1), I16x8::splat(0x0f0f));
+        for_each_vector!(J, {
+            let v = I16x8::load(block, 16 * J);
+            let nibbles = [v.and(low), v.shr_u(4).and(low)];
+            for (h, mut codes_h) in nibbles.into_iter().enumerate() {
+                for plane in 0..PLANES {
                     let mask = I16x8::splat(0x1010 << plane);
-                    *e = e.or(plane_bits(block, plane, 2 * j + h, mask));
+                    codes_h = codes_h.or(plane_bits(block, plane, 2 * J + h, mask));
                 }
-            }
-            for (h, nibbles) in nibbles.into_iter().enumerate() {
                 let half = if HALVES { h } else { 0 };
                 for t in 0..TOKENS {
-                    let x = I8x16::load_quad(codes, GROUP_BYTES * ((2 * j + h) * TOKENS + t));
-                    sums[half][t] = sums[half][t].add(x.relaxed_dot(nibbles));
+                    let x = I8x16::load_quad(codes, GROUP_BYTES * ((2 * J + h) * TOKENS + t));
+                    sums[half][t] = sums[half][t].add(x.relaxed_dot(codes_h));
                 }
             }
-            // A half gets one step per vector, the whole block two.
-            steps += if HALVES { 1 } else { 2 };
-            if steps >= flush || j == 3 {
+            if (J + 1) % flush == 0 {
                 for half in 0..if HALVES { 2 } else { 1 } {
                     for t in 0..TOKENS {
                         total[half][t] = total[half][t].add(sums[half][t].dot(ones));
                         sums[half][t] = I16x8::splat(0);
                     }
                 }
-                steps = 0;
             }
-        }
+        });
         total
     }
 }
@@ -182,14 +199,14 @@ fn wide_dots<const TOKENS: usize, const HALVES: bool>(
     operands: impl Fn(usize) -> [I16x8; 4],
 ) -> [[I32x4; TOKENS]; 2] {
     let mut dots = [[I32x4::splat(0); TOKENS]; 2];
-    for j in 0..4 {
-        for (e, operand) in operands(j).into_iter().enumerate() {
+    for_each_vector!(J, {
+        for (e, operand) in operands(J).into_iter().enumerate() {
             let half = if HALVES { e % 2 } else { 0 };
             for t in 0..TOKENS {
-                let pair = I16x8::load_pair(codes, GROUP_BYTES * ((4 * j + e) * TOKENS + t));
+                let pair = I16x8::load_pair(codes, GROUP_BYTES * ((4 * J + e) * TOKENS + t));
                 dots[half][t] = dots[half][t].add(operand.dot(pair));
             }
         }
-    }
+    });
     dots
 }

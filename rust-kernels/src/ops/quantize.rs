@@ -10,7 +10,7 @@
 //! | wide   | 4j + e, 0..16 | (4j, 4j+2), (16+4j, 18+4j), (4j+1, 4j+3), (17+4j, 19+4j) for e 0..4 |
 //! | narrow | 2j + h, 0..8  | 16h + 4j and the three after it                                     |
 use super::block_dot::GROUP_BYTES;
-use crate::lanes::F32x4;
+use crate::lanes::{F32x4, I8x16, I16x8, I32x4};
 use crate::quant::packed::BLOCK;
 
 /// Tokens that share one pass over a panel: as many as the registers hold.
@@ -55,8 +55,8 @@ pub fn quantize(
             } else {
                 put_wide(tile, &q, width, lane);
             }
-            let low: i32 = q[..16].iter().map(|&q| i32::from(q)).sum();
-            let high: i32 = q[16..].iter().map(|&q| i32::from(q)).sum();
+            let half = |h: usize| q[4 * h].add(q[4 * h + 1]).add(q[4 * h + 2].add(q[4 * h + 3]));
+            let (low, high) = (half(0).sum(), half(1).sum());
             scales[at..at + 2].copy_from_slice(&[scale, scale * (low + high) as f32]);
             sums[at..at + 2].copy_from_slice(&[low, high]);
         }
@@ -71,45 +71,47 @@ fn tile_of(token: usize, n_tokens: usize) -> (usize, usize) {
 
 /// Codes and scale of a block.
 #[inline(always)]
-fn round_block(block: &[f32]) -> ([i8; BLOCK], f32) {
+fn round_block(block: &[f32]) -> ([I32x4; 8], f32) {
     let mut largest = F32x4::splat(0.0);
     for i in 0..8 {
         largest = largest.max(F32x4::load(block, 4 * i).abs());
     }
     let largest = largest.max_lane();
-    let mut q = [0i8; BLOCK];
     if !(largest > 0.0) {
-        return (q, 0.0);
+        return ([I32x4::splat(0); 8], 0.0);
     }
     let factor = F32x4::splat(127.0 / largest);
-    for i in 0..8 {
-        let lanes = F32x4::load(block, 4 * i).mul(factor).round_even().to_i32().lanes();
-        for (q, lane) in q[4 * i..4 * i + 4].iter_mut().zip(lanes) {
-            *q = lane as i8;
-        }
-    }
+    let q = core::array::from_fn(|i| F32x4::load(block, 4 * i).mul(factor).round_even().to_i32());
     (q, largest / 127.0)
 }
 
+/// Half h's word j is group 2j + h.
 #[inline(always)]
-fn put_narrow(tile: &mut [u8], q: &[i8; BLOCK], width: usize, lane: usize) {
-    for group in 0..8 {
-        let column = 16 * (group % 2) + 4 * (group / 2);
-        let at = GROUP_BYTES * (group * width + lane);
-        for i in 0..4 {
-            tile[at + i] = q[column + i] as u8;
+fn put_narrow(tile: &mut [u8], q: &[I32x4; 8], width: usize, lane: usize) {
+    for h in 0..2 {
+        let [a, b] = [0, 2].map(|i| I16x8::narrow(q[4 * h + i], q[4 * h + i + 1]));
+        for (j, word) in I8x16::narrow(a, b).words().into_iter().enumerate() {
+            put(tile, (2 * j + h) * width + lane, word);
+        }
+    }
+}
+
+/// Words of eight columns: (4j, 4j+2), (4j+1, 4j+3), and of j + 1: operands e = h and e = 2 + h.
+#[inline(always)]
+fn put_wide(tile: &mut [u8], q: &[I32x4; 8], width: usize, lane: usize) {
+    for h in 0..2 {
+        for i in 0..2 {
+            let pairs = I16x8::narrow(q[4 * h + 2 * i], q[4 * h + 2 * i + 1]).swap_middle();
+            for (w, word) in pairs.words().into_iter().enumerate() {
+                let (j, e) = (2 * i + w / 2, 2 * (w % 2) + h);
+                put(tile, (4 * j + e) * width + lane, word);
+            }
         }
     }
 }
 
 #[inline(always)]
-fn put_wide(tile: &mut [u8], q: &[i8; BLOCK], width: usize, lane: usize) {
-    for group in 0..16 {
-        let (j, e) = (group / 4, group % 4);
-        let column = 4 * j + e / 2 + 16 * (e % 2);
-        let at = GROUP_BYTES * (group * width + lane);
-        let pair = [i16::from(q[column]), i16::from(q[column + 2])];
-        tile[at..at + 2].copy_from_slice(&pair[0].to_le_bytes());
-        tile[at + 2..at + 4].copy_from_slice(&pair[1].to_le_bytes());
-    }
+fn put(tile: &mut [u8], group: usize, word: u32) {
+    let at = GROUP_BYTES * group;
+    tile[at..at + GROUP_BYTES].copy_from_slice(&word.to_le_bytes());
 }

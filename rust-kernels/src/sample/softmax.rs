@@ -33,10 +33,7 @@ pub fn softmax(x: &mut [f32]) {
 pub fn log_sum_exp(x: &[f32]) -> f64 {
     let max = finite_max(x);
     let (blocks, tail) = x.as_chunks::<BLOCK>();
-    let mut sum: f64 = blocks
-        .iter()
-        .map(|block| sum_block(&exp_block(block, max)))
-        .sum();
+    let mut sum: f64 = blocks.iter().map(|block| sum_block(&exp_block(block, max))).sum();
     for x in tail {
         sum += f64::from(exp(x - max));
     }

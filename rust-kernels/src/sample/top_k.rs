@@ -23,10 +23,7 @@ pub fn top_k(logits: &[f32], heap: &mut [u64], tokens: &mut [u32]) {
     let mut gate = worst(logits, heap);
     for (i, block) in blocks.iter().enumerate() {
         // While the worst is NaN, no number compares as greater, yet all are.
-        if block
-            .iter()
-            .fold(gate.is_nan(), |any, &logit| any | (logit > gate))
-        {
+        if block.iter().fold(gate.is_nan(), |any, &logit| any | (logit > gate)) {
             offer(heap, block, k + 16 * i);
             gate = worst(logits, heap);
         }

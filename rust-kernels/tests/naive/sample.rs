@@ -1,12 +1,6 @@
 pub fn log_sum_exp(x: &[f32]) -> f64 {
-    let max = x
-        .iter()
-        .fold(f64::NEG_INFINITY, |max, &x| max.max(f64::from(x)));
-    max + x
-        .iter()
-        .map(|&x| (f64::from(x) - max).exp())
-        .sum::<f64>()
-        .ln()
+    let max = x.iter().fold(f64::NEG_INFINITY, |max, &x| max.max(f64::from(x)));
+    max + x.iter().map(|&x| (f64::from(x) - max).exp()).sum::<f64>().ln()
 }
 
 pub fn softmax(x: &[f32]) -> Vec<f64> {

@@ -15,9 +15,7 @@ pub fn ranking(scores: &[f32]) -> Vec<u32> {
 }
 
 pub fn select(scores: &[f32], budget: usize, forced: &[u32]) -> Vec<u32> {
-    let rest = ranking(scores)
-        .into_iter()
-        .filter(|index| !forced.contains(index));
+    let rest = ranking(scores).into_iter().filter(|index| !forced.contains(index));
     let n_rest = budget.saturating_sub(forced.len());
     let mut kept: Vec<u32> = forced.iter().copied().chain(rest.take(n_rest)).collect();
     kept.sort_unstable();
