@@ -16,16 +16,29 @@ const LOGITS_AT_ONCE = 8;
 /** Two paths of an inexact engine may choose differently when the logits are this near. */
 const TIE_MARGIN = 0.05;
 
+/** For methods that act after each chunk of the prompt, whose choice depends on its size. */
+const SHARED_CHUNK_SIZE = 128;
+
 export interface ReplaySpec {
   readonly method: string;
   readonly budget?: Budget;
+  readonly chunkSize?: number;
 }
 
 /** What a session and a replay are asked for, of a variant. */
 export function specOf(method = "full", budgetTokens?: number): ReplaySpec {
-  const isBounded = createMethod(method).capabilities.budget !== "none";
-  if (!isBounded || budgetTokens === undefined) return { method };
-  return { method, budget: { tokens: budgetTokens } };
+  const { capabilities, schedule } = createMethod(method);
+  const isBounded = capabilities.budget !== "none" && budgetTokens !== undefined;
+  return {
+    method,
+    ...(isBounded ? { budget: { tokens: budgetTokens } } : {}),
+    ...(schedule.prefill === "chunk" ? { chunkSize: SHARED_CHUNK_SIZE } : {}),
+  };
+}
+
+/** Whether the method also drops rows while decoding, which a batch cannot repeat. */
+export function actsInDecode(method: string): boolean {
+  return createMethod(method).schedule.everySteps > 0;
 }
 
 /**
@@ -61,14 +74,14 @@ async function readInto(
   model: LocalModel,
   cache: KvCache,
   tokens: Uint32Array,
-  { method, budget }: ReplaySpec,
+  { method, budget, chunkSize = CHUNK_SIZE }: ReplaySpec,
   useHidden: (hidden: EngineBuffer) => void | Promise<void>,
 ): Promise<void> {
   const { transformer, kernels } = model.parts;
   const { engine, config } = transformer;
   const made = createMethod(method);
   const compressor = createCompressor({ engine, cache, method: made, budget, kernels, config });
-  const options = { transformer, cache, compressor, chunkSize: CHUNK_SIZE };
+  const options = { transformer, cache, compressor, chunkSize };
   for await (const step of prefill(tokens, options, useHidden)) void step;
 }
 
@@ -98,7 +111,10 @@ async function visitLogits(
   }
 }
 
-/** @throws {CheckError} When `tokens` is not the greedy answer to `prompt`. */
+/**
+ * Of a method that acts in decode only the first token is compared: it comes before any step.
+ * @throws {CheckError} When `tokens` is not the greedy answer to `prompt`.
+ */
 export async function checkGreedy(
   bench: Bench,
   prompt: Uint32Array,
@@ -106,7 +122,8 @@ export async function checkGreedy(
   spec: ReplaySpec,
 ): Promise<void> {
   const margin = bench.isExact ? 0 : TIE_MARGIN;
-  await replay(bench.model, prompt, tokens.slice(0, -1), spec, (step, logits) => {
+  const nGiven = actsInDecode(spec.method) ? 0 : tokens.length - 1;
+  await replay(bench.model, prompt, tokens.slice(0, nGiven), spec, (step, logits) => {
     const best = argmax(logits);
     const token = tokens[step] ?? -1;
     const behind = (logits[best] ?? NaN) - (logits[token] ?? NaN);

@@ -141,7 +141,7 @@ function savedRow(
     method === "full" ? "-" : formatPercent(1 - cacheBytes / fullBytes),
     formatNumber(middle("decodeTokensPerSecond")),
     own === undefined ? "-" : formatPercent(own.agreement),
-    own === undefined ? "-" : own.kl.toFixed(3),
+    own === undefined ? "-" : own.kl.toFixed(3) + (own.actsInDecode ? " \\*" : ""),
     runtime,
   ];
 }
@@ -150,9 +150,13 @@ function qualityNote(record: BenchRecord): string {
   const lane = record.lanes.find((one) => one.case === "quality" && one.rounds.length > 0);
   if (lane === undefined) return "";
   const { nDecode } = lane.params;
+  const rows = Array.isArray(lane.output) ? (lane.output as unknown as MethodQuality[]) : [];
+  const starred = rows.some((row) => row.actsInDecode)
+    ? " \\*: after the prompt's compression alone; the method also drops rows while decoding."
+    : "";
   return (
     `Same next token and KL: over the ${nDecode + 1} tokens that follow in the text ` +
-    `(${record.settings.text}), the compressed cache against the full one.`
+    `(${record.settings.text}), the compressed cache against the full one.${starred}`
   );
 }
 

@@ -1,7 +1,7 @@
 // What compression costs: the same continuation of the same text over the full and the compressed
 // cache, every next-token distribution compared. In one process, since it is the same every time.
 import { argmax, klDivergence, logProbability } from "../../src/parity/metrics.ts";
-import { replay, specOf } from "../replay.ts";
+import { actsInDecode, replay, specOf } from "../replay.ts";
 import type { Json } from "../job.ts";
 import { type Bench, type BenchCase, check } from "./case.ts";
 
@@ -11,6 +11,8 @@ export interface MethodQuality {
   readonly agreement: number;
   /** Mean KL(full || compressed), nats. */
   readonly kl: number;
+  /** It also drops rows while decoding; that is not in these numbers. */
+  readonly actsInDecode: boolean;
   /** Mean negative log-probability of the text's own next token, nats. */
   readonly loss: number;
 }
@@ -83,7 +85,13 @@ async function compare(
     throw error;
   }
   const nSteps = given.length + 1;
-  return { method, agreement: nAgreed / nSteps, kl: kl / nSteps, loss: loss / given.length };
+  return {
+    method,
+    actsInDecode: actsInDecode(method),
+    agreement: nAgreed / nSteps,
+    kl: kl / nSteps,
+    loss: loss / given.length,
+  };
 }
 
 /** The package's own errors cross a bundle's border, so by code and not by class. */

@@ -93,8 +93,8 @@ describe("savedReport", () => {
           case: "quality",
           params: { nTokens: 4096, nDecode: 32 },
           output: [
-            { method: "full", agreement: 1, kl: 0, loss: 2 },
-            { method: "snapkv", agreement: 0.9, kl: 0.1234, loss: 2.1 },
+            { method: "full", actsInDecode: false, agreement: 1, kl: 0, loss: 2 },
+            { method: "snapkv", actsInDecode: false, agreement: 0.9, kl: 0.1234, loss: 2.1 },
           ],
         },
         [{}],
