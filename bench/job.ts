@@ -70,8 +70,11 @@ export interface Done {
 }
 
 export interface NotDone {
-  /** `skipped`: this cannot run here, for a stated reason. `failed`: it should have. */
-  readonly kind: "skipped" | "failed";
+  /**
+   * `skipped`: this cannot run here, for a stated reason. `wrong`: its result is not the right one.
+   * `failed`: it broke down.
+   */
+  readonly kind: "skipped" | "wrong" | "failed";
   readonly reason: string;
 }
 
@@ -97,7 +100,7 @@ function parseReply(line: string): Reply | null {
   }
   if (typeof value !== "object" || value === null || !("kind" in value)) return null;
   if (value.kind === "done" && "metrics" in value && isNumbers(value.metrics)) return value as Done;
-  const isNotDone = value.kind === "skipped" || value.kind === "failed";
+  const isNotDone = ["skipped", "wrong", "failed"].includes(String(value.kind));
   return isNotDone && "reason" in value ? (value as NotDone) : null;
 }
 

@@ -99,11 +99,10 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
       lanes: records,
     });
     process.stdout.write(`${renderReport(record)}\n`);
-    const hasFailed = records.some(({ stopped }) => stopped?.kind === "failed");
-    // A record that a check failed in would feed tables.
-    if (options.isRecorded && !hasFailed) {
+    if (options.isRecorded) {
       say(`Written: ${writeRecord(join(root, "bench", "record"), record)}`);
     }
+    const hasFailed = records.some(({ stopped }) => stopped !== null && stopped.kind !== "skipped");
     return hasFailed ? 1 : 0;
   } finally {
     await Promise.all(runtimes.map((runtime) => runtime.close()));

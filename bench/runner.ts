@@ -78,6 +78,8 @@ async function runOnce(one: Running, round: number, options: RunnerOptions): Pro
   const reply = await one.lane.run();
   if (reply.kind !== "done") {
     one.stopped = reply;
+    // A lane that was wrong once is not trusted for its earlier rounds either.
+    if (reply.kind === "wrong") one.rounds.length = 0;
     sayStopped(one, options);
     return;
   }

@@ -2,7 +2,7 @@
 import type { load as loadOn } from "../src/entry/node.ts";
 import type { LocalModel } from "../src/load.ts";
 import type { ModelSource } from "../src/runtime/runtime.ts";
-import { Bench } from "./cases/case.ts";
+import { Bench, CheckError } from "./cases/case.ts";
 import { caseNamed } from "./cases/index.ts";
 import { isRefusal } from "./cases/quality.ts";
 import type { Facts, Job, Reply } from "./job.ts";
@@ -23,6 +23,7 @@ export async function runJob(job: Job, platform: Platform): Promise<Reply> {
     return await run(job, platform);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
+    if (error instanceof CheckError) return { kind: "wrong", reason };
     return { kind: isRefusal(error) ? "skipped" : "failed", reason };
   }
 }

@@ -41,16 +41,27 @@ describe("runLanes", () => {
     expect(record?.summary["decodeTokensPerSecond"]).toEqual({ best: 5, median: 4, nRounds: 3 });
   });
 
-  it("runs a lane whose check fails no more, and says why", async () => {
+  it("drops all rounds of a lane whose check fails, and says why", async () => {
     let runs = 0;
     const failing = fakeLane("a", () => {
-      runs++;
-      return { kind: "failed", reason: "wrong tokens" };
+      if (runs++ === 0) return done({ decodeTokensPerSecond: 1 });
+      return { kind: "wrong", reason: "wrong tokens" };
     });
     const [record] = await runLanes([failing], { ...quiet, rounds: 3 });
-    expect(runs).toBe(1);
-    expect(record?.stopped).toEqual({ kind: "failed", reason: "wrong tokens" });
-    expect(record?.rounds).toEqual([]);
+    expect(runs).toBe(2);
+    expect(record?.stopped).toEqual({ kind: "wrong", reason: "wrong tokens" });
+    expect(record).toMatchObject({ rounds: [], summary: {} });
+  });
+
+  it("keeps the earlier rounds of a lane that breaks down", async () => {
+    let runs = 0;
+    const breaking = fakeLane("a", () => {
+      if (runs++ === 0) return done({ decodeTokensPerSecond: 1 });
+      return { kind: "failed", reason: "the browser is gone" };
+    });
+    const [record] = await runLanes([breaking], { ...quiet, rounds: 3 });
+    expect(runs).toBe(2);
+    expect(record?.rounds).toHaveLength(1);
   });
 
   it("never times a lane that cannot be prepared", async () => {
