@@ -2,162 +2,147 @@
 // both the cache and the method. The engine measures, the method decides, the cache obeys.
 //
 //   planPrefill(n) -> per layer: openLayer, chunks, compressLayer -> closeLayer -> finish()
+//   beginStep() -> probe.layer per layer -> finishStep()
 //
-// After an abort or an error, `release` instead of `finish`.
-import type { KvCache } from "./cache/kv-cache.ts";
-import { codecs, rowByteLength } from "./cache/layout.ts";
-import { planBudget } from "./compression/budget.ts";
+// After an abort or an error, `release` instead of `finish`; a step that failed is begun again.
+import { type OverflowCause, Planner } from "./compress-plan.ts";
 import { checkMethod } from "./compression/check-method.ts";
-import { type KeepRequest, overflowOf, toKeepLists } from "./compression/keep-lists.ts";
-import type { SelectKernels } from "./compression/kernels.ts";
+import {
+  type KeepLists,
+  type KeepRequest,
+  overflowOf,
+  toKeepLists,
+  toTurns,
+  type Turns,
+} from "./compression/keep-lists.ts";
 import type {
   LayerContext,
-  Method,
   MethodState,
-  RowSums,
+  Mutation,
   SequenceMeta,
-  SignalName,
   Signals,
 } from "./compression/method.ts";
+import type { Segment } from "./compression/segments.ts";
+import type { EngineBuffer } from "./engine/engine.ts";
+import { assert } from "./errors.ts";
 import {
-  fillSegments,
-  forcedCount,
-  forcedRows,
-  questionLength,
-  type Segment,
-} from "./compression/segments.ts";
-import type { Engine, EngineBuffer, LayerRows } from "./engine/engine.ts";
-import { assert, KvasirError } from "./errors.ts";
-import type { ModelConfig } from "./model/config.ts";
-import type { Budget } from "./types.ts";
+  type LayerQueries,
+  type MeasureParts,
+  measuredInDecode,
+  measuredInPrefill,
+  Measurer,
+} from "./measure.ts";
+import { StepMeasurer } from "./measure-step.ts";
+import type { Compressor, CompressorOptions, StepProbe } from "./compressor.ts";
+import { consecutive, followLeader, keptMass, newest } from "./kept-rows.ts";
+import { copyState, layerContext, sequenceOf, stepSequence } from "./method-context.ts";
+import type { CompressionReport } from "./types.ts";
 
-export interface CompressorOptions {
-  readonly engine: Pick<Engine, "alloc" | "free" | "slice" | "read" | "measureWindow">;
-  readonly cache: KvCache;
-  readonly method: Method;
-  readonly budget?: Budget | undefined;
-  readonly kernels: SelectKernels;
-  readonly config: ModelConfig;
-  /**
-   * Whether the newest row stays whatever it scores. Default true; false is what implementations
-   * do that score it like any other, and what comparing with them takes.
-   */
-  readonly keepsNewest?: boolean | undefined;
-}
-
-export interface CompressionReport {
-  /** Rows kept beyond the budget because they were forced. */
-  readonly overflowRows: number;
-  readonly notes: readonly string[];
-}
-
-export interface Compressor {
-  /** The method sees all layers at once: nothing shrinks before `finish`. */
-  readonly needsAllLayers: boolean;
-  /**
-   * Decides the budget of a prompt of `nTokens` more tokens, and allocates what measuring needs.
-   * @throws {KvasirError} `bad-option` (bytes too few for this prompt, marks), `out-of-memory`.
-   */
-  planPrefill(nTokens: number, marks?: readonly Segment[]): void;
-  /** Whether layer `l` is to be staged: its rows will be fewer than they are. */
-  stages(l: number): boolean;
-  /** How many of the prompt's last queries `compressLayer` wants for layer `l`. */
-  wantsQueries(l: number): number;
-  /**
-   * Rows of `cache.openRows(l)` to keep, per kv head, for `closeLayer`; null: all.
-   *
-   * @param queries As `qkv` in `Engine.attend`: the newest `nQueries` tokens, rotated.
-   * @param firstPosition Position of the first of them.
-   */
-  compressLayer(
-    l: number,
-    queries: EngineBuffer,
-    firstPosition: number,
-    nQueries: number,
-  ): Promise<readonly Uint32Array[] | null>;
-  /** Ends the prompt: applies what a method with all layers in view decides; frees signals. */
-  finish(): void;
-  /** Frees signals and forgets the prompt; nothing if there is none. */
-  release(): void;
-  /** On the last prompt. */
-  report(): CompressionReport;
-}
-
-// The window of a method that asks for the prompt's question.
-const MAX_SUFFIX = 64;
-const DEFAULT_SUFFIX = 32;
-const F32_BYTES = 4;
-const measured: readonly SignalName[] = ["window", "lastRow"];
+export type { Compressor, CompressorOptions, StepProbe };
 
 /** Everything that holds for one prompt. */
 interface Prompt {
   readonly sequence: SequenceMeta;
-  readonly state: MethodState;
+  readonly cause: OverflowCause | undefined;
+  readonly stateBefore: MethodState;
+  readonly wasFirst: boolean;
   readonly budget: readonly Uint32Array[];
   readonly runs: readonly boolean[];
   /** Queries of the signal `window`; 0 where it is not needed. */
   readonly windowSize: number;
-  /** f32[nHeads, nRows], reused by all layers; null where nothing is measured. */
-  readonly signal: EngineBuffer | null;
+  /** null where nothing is measured. */
+  readonly measurer: Measurer | null;
   readonly contexts: LayerContext[];
+  readonly signals: Map<number, Partial<Signals>>;
   readonly requests: Map<number, KeepRequest>;
+  readonly mutations: Mutation[];
+  readonly lists: Map<number, readonly Uint32Array[]>;
+  /** Original positions of the rows that stay, for layers that follow. */
+  readonly positions: Map<number, readonly Uint32Array[]>;
 }
+
+const nothing: CompressionReport = { reason: null, overflowRows: 0, keptMass: [], notes: [] };
 
 /** @throws {KvasirError} `bad-option`, `unsupported-option`: what cannot work for any prompt. */
 export function createCompressor(options: CompressorOptions): Compressor {
-  checkMethod(options.method, options.budget, options.config, measured);
+  const { method, budget, config, outputWeight } = options;
+  const isThere = (name: string): boolean =>
+    name !== "valueOutputNorms" || outputWeight !== undefined;
+  checkMethod(method, budget, config, {
+    prefill: measuredInPrefill.filter(isThere),
+    decode: measuredInDecode.filter(isThere),
+  });
   return new MethodCompressor(options);
 }
 
 class MethodCompressor implements Compressor {
   readonly needsAllLayers: boolean;
   readonly #options: CompressorOptions;
+  readonly #planner: Planner;
+  readonly #steps: StepMeasurer;
   #prompt: Prompt | null = null;
-  #report: CompressionReport = { overflowRows: 0, notes: [] };
+  #report: CompressionReport = nothing;
+  // Of the sequence, over all turns:
+  #state: MethodState = null;
+  #sequence: SequenceMeta | null = null;
+  #stepBudget: readonly Uint32Array[] | null = null;
+  #nSteps = 0;
 
   constructor(options: CompressorOptions) {
     this.#options = options;
     this.needsAllLayers = options.method.scope === "model";
+    this.#planner = new Planner(options);
+    this.#steps = new StepMeasurer(this.#measureParts());
   }
 
-  planPrefill(nTokens: number, marks: readonly Segment[] = []): void {
+  planPrefill(nTokens: number, marks: readonly Segment[] = [], cause?: OverflowCause): void {
     this.release();
-    this.#report = { overflowRows: 0, notes: [] };
-    const { cache, method, engine, config } = this.#options;
+    const { cache, method, config } = this.#options;
+    const planner = this.#planner;
     const { seen } = cache;
-    const sequence: SequenceMeta = {
-      seen,
-      promptLength: nTokens,
-      segments: fillSegments(marks, seen, seen + nTokens),
-    };
+    const wasFirst = seen === 0 || this.#sequence === null;
+    if (wasFirst) this.#forget();
+    const known = this.#sequence?.segments ?? null;
+    const sequence = sequenceOf(known, seen, nTokens, cause === undefined ? marks : null);
+    const { segments } = sequence;
     const lengths = config.layers.map((_, l) => cache.layer(l).length.map((n) => n + nTokens));
-    const budget = this.#planBudget(sequence, lengths);
-    const runs = lengths.map((length, l) => this.#runs(l, length, budget[l]));
-    const nRows = Math.max(0, ...lengths.flatMap((length) => [...length]));
+    const windowSize = planner.windowSize(segments, nTokens, lengths);
+    const isDue = cause !== undefined || planner.isDue(seen);
+    const scratchBytes = planner.scratchBytes(lengths, Math.max(windowSize, 1));
+    const request = { lengths, nTokens: seen + nTokens, segments, scratchBytes };
+    const budget = cause === undefined ? planner.budget(request) : planner.smallBudget(request);
+    const owner = (l: number): number => method.layerMap?.keepOf?.(l) ?? l;
+    const runs = lengths.map(
+      (length, l) => isDue && planner.runs(owner(l), length, budget[owner(l)]),
+    );
+    if (wasFirst) this.#state = method.onSequence(sequence);
     const isMeasured = runs.includes(true) && method.needs.prefill.length > 0;
-    const state = method.onSequence(sequence);
+    const longest = Math.max(0, ...lengths.flatMap((length) => [...length]));
     this.#prompt = {
-      sequence,
-      state,
-      budget,
-      runs,
-      windowSize: isMeasured ? this.#windowSize(sequence, lengths) : 0,
-      signal: isMeasured
-        ? engine.alloc(config.nHeads * nRows * F32_BYTES, "compress.signal")
-        : null,
+      ...{ sequence, cause, wasFirst, budget, runs, windowSize },
+      stateBefore: runs.includes(true) ? copyState(method, this.#state) : this.#state,
+      measurer: isMeasured ? new Measurer(this.#measureParts(), longest, windowSize) : null,
       contexts: [],
+      signals: new Map(),
       requests: new Map(),
+      mutations: [],
+      lists: new Map(),
+      positions: new Map(),
     };
   }
 
   stages(l: number): boolean {
-    return !this.needsAllLayers && this.#planned().runs[l] === true;
+    return !this.needsAllLayers && (this.#planned().runs[l] === true || this.#trims(l));
   }
 
   wantsQueries(l: number): number {
-    const { runs, windowSize, signal } = this.#planned();
+    const { windowSize, measurer } = this.#planned();
     // The newest query serves `lastRow`.
-    return runs[l] === true && signal !== null ? Math.max(windowSize, 1) : 0;
+    return this.#measures(l) && measurer !== null ? Math.max(windowSize, 1) : 0;
+  }
+
+  chunk(l: number, queries: LayerQueries): void {
+    if (this.#measures(l)) this.#planned().measurer?.chunk(l, queries);
   }
 
   async compressLayer(
@@ -167,47 +152,118 @@ class MethodCompressor implements Compressor {
     nQueries: number,
   ): Promise<readonly Uint32Array[] | null> {
     const prompt = this.#planned();
-    if (prompt.runs[l] !== true) return null;
-    const { method } = this.#options;
-    const signals = await this.#measure(prompt, l, queries, firstPosition, nQueries);
-    const context = this.#context(prompt, l, signals);
-    const request: KeepRequest = context;
-    prompt.requests.set(l, request);
-    this.#report = {
-      ...this.#report,
-      overflowRows: this.#report.overflowRows + overflowOf(request),
-    };
-    if (this.needsAllLayers) {
-      prompt.contexts.push(context);
-      return null;
+    const { method, cache } = this.#options;
+    if (this.#trims(l)) {
+      const limit = this.#planner.overflowRows(l);
+      prompt.lists.set(l, newest(cache.knownPositions(l), limit));
     }
-    const mutations = method.onPrefillLayer?.(context) ?? [];
-    return toKeepLists(method, mutations, new Map([[l, request]])).get(l) ?? null;
+    if (this.#measures(l)) {
+      const signals = (await prompt.measurer?.read(l, queries, firstPosition, nQueries)) ?? {};
+      const context = this.#context(l, prompt.sequence, prompt.budget, signals);
+      prompt.signals.set(l, signals);
+      prompt.requests.set(l, context);
+      prompt.contexts.push(context);
+      if (!this.needsAllLayers) this.#ask(method.onPrefillLayer?.(context) ?? [], l);
+    }
+    if (this.needsAllLayers) return null;
+    this.#follow(l);
+    return prompt.lists.get(l) ?? null;
   }
 
   finish(): void {
-    const { method, cache } = this.#options;
-    const { contexts, requests, state } = this.#planned();
-    try {
-      if (this.needsAllLayers && contexts.length > 0) {
-        const mutations = method.onPrefillEnd?.(contexts) ?? [];
-        const lists = toKeepLists(method, mutations, requests);
-        for (const [l, keep] of lists) cache.compact(l, keep);
-      }
-      this.#report = { ...this.#report, notes: method.report(state).notes };
-    } finally {
-      this.release();
+    const { method, cache, config } = this.#options;
+    const prompt = this.#planned();
+    if (this.needsAllLayers) {
+      if (prompt.contexts.length > 0) this.#ask(method.onPrefillEnd?.(prompt.contexts) ?? []);
+      for (const l of config.layers.keys()) this.#follow(l);
+      for (const [l, keep] of prompt.lists) cache.compact(l, keep);
     }
+    const turns = toTurns(method, prompt.mutations, prompt.requests, prompt.lists, cache.seen);
+    this.#turn(turns);
+    if (prompt.cause === "context") this.#turn(this.#consecutiveTurns(turns));
+    this.#sequence = prompt.cause === undefined ? prompt.sequence : this.#sequence;
+    if (prompt.runs.includes(true)) {
+      const reason = prompt.cause === undefined ? "prompt" : "overflow";
+      this.#reportOn(reason, prompt.requests, prompt.lists, prompt.signals);
+    }
+    this.#stepBudget = null;
+    this.#steps.restart();
+    this.#free();
   }
 
   release(): void {
-    const signal = this.#prompt?.signal;
-    this.#prompt = null;
-    if (signal) this.#options.engine.free(signal);
+    const prompt = this.#prompt;
+    if (prompt === null) return;
+    this.#state = prompt.stateBefore;
+    if (prompt.wasFirst) this.#forget();
+    this.#free();
+  }
+
+  beginStep(): StepProbe | null {
+    if (!this.#planner.evictsSteps() || this.#sequence === null) return null;
+    const { cache, method, config } = this.#options;
+    const isDue = (this.#nSteps + 1) % method.schedule.everySteps === 0;
+    return {
+      layer: (l, queries) => {
+        if (l === 0) {
+          const capacity = config.layers.flatMap((_, i) => [...cache.layer(i).capacity]);
+          this.#steps.begin(Math.max(...capacity), isDue);
+        }
+        this.#steps.layer(l, queries);
+      },
+    };
+  }
+
+  async finishStep(): Promise<boolean> {
+    const { method, cache, config } = this.#options;
+    const { everySteps } = method.schedule;
+    if (!this.#planner.evictsSteps() || this.#sequence === null) return false;
+    this.#nSteps++;
+    if (this.#nSteps % everySteps !== 0) return false;
+    const sequence = stepSequence(this.#sequence, cache.seen);
+    const budget = (this.#stepBudget ??= this.#planner.stepBudget(sequence));
+    const nExtra = this.#planner.stepExtra(sequence);
+    const requests = new Map<number, KeepRequest>();
+    const contexts: LayerContext[] = [];
+    const signals = new Map<number, Partial<Signals>>();
+    for (const l of config.layers.keys()) {
+      if (!this.#planner.evicts(l)) continue;
+      const measured = await this.#steps.read(l);
+      const context = this.#context(l, sequence, budget, measured);
+      contexts.push(context);
+      signals.set(l, measured);
+      requests.set(l, { ...context, nExtra });
+    }
+    // From here on nothing is awaited: all layers of the step are evicted from, or none.
+    const mutations = contexts.flatMap((context) => method.onDecodeStep?.(context) ?? []);
+    const lists = toKeepLists(method, mutations, requests);
+    const turns = toTurns(method, mutations, requests, lists, cache.seen);
+    for (const [l, keep] of lists) cache.compact(l, keep);
+    this.#turn(turns);
+    this.#steps.restart();
+    if (lists.size === 0) return false;
+    this.#reportOn("step", requests, lists, signals);
+    return true;
+  }
+
+  overflow(nMore: number): OverflowCause | null {
+    return this.#planner.overflow(nMore);
+  }
+
+  nReread(): number | null {
+    const { method, cache, budget } = this.#options;
+    const hook = this.needsAllLayers ? "onPrefillEnd" : "onPrefillLayer";
+    const isAble = method.schedule.onOverflow && hook in method && budget !== undefined;
+    return isAble ? Math.min(this.#planner.nReread(), cache.seen) : null;
   }
 
   report(): CompressionReport {
     return this.#report;
+  }
+
+  dispose(): void {
+    this.release();
+    this.#steps.free();
   }
 
   #planned(): Prompt {
@@ -215,128 +271,109 @@ class MethodCompressor implements Compressor {
     return this.#prompt;
   }
 
-  /** Sliding layers are bounded by themselves: their rows are left alone. */
-  #evicts(l: number): boolean {
-    const { config, method } = this.#options;
-    return config.layers[l]?.window === 0 && method.skips?.(l, config) !== true;
+  /** Whether the method looks at layer `l` itself. */
+  #measures(l: number): boolean {
+    const { method } = this.#options;
+    const owner = method.layerMap?.keepOf?.(l) ?? l;
+    return owner === l && this.#planned().runs[l] === true;
   }
 
-  #planBudget(sequence: SequenceMeta, lengths: readonly Uint32Array[]): Uint32Array[] {
-    const { cache, method, budget, config, kernels } = this.#options;
-    const nRows = sequence.seen + sequence.promptLength;
-    return planBudget({
-      kernels,
-      budget,
-      nRows,
-      nKvHeads: config.nKvHeads,
-      evicts: config.layers.map((_, l) => this.#evicts(l)),
-      minRows: Math.max(method.minRows, forcedCount(sequence.segments)),
-      isShared: !method.capabilities.raggedHeads,
-      cost: {
-        rowBytes: rowByteLength(cache.codec, cache.headDim),
-        headroom: cache.headroom,
-        scratchBytes: this.#scratchBytes(lengths),
-      },
-      allocator: method.allocator,
-    });
+  /** Layers that the method leaves alone lose their oldest rows when the context is used up. */
+  #trims(l: number): boolean {
+    const { cause } = this.#planned();
+    const isLong = (limit: number): boolean =>
+      this.#options.cache.openRows(l).length.some((n) => n > limit);
+    return cause === "context" && !this.#planner.evicts(l) && isLong(this.#planner.overflowRows(l));
   }
 
-  /** Staging, signals, and the old buffers of a layer while its new ones are filled. */
-  #scratchBytes(lengths: readonly Uint32Array[]): number {
-    const { cache, method, config } = this.#options;
-    const rowBytes = rowByteLength(codecs[cache.codec].staging, cache.headDim);
-    const sums = lengths.map((length) => length.reduce((sum, n) => sum + n, 0));
-    const longest = Math.max(0, ...lengths.flatMap((length) => [...length]));
-    const signalBytes = method.needs.prefill.length > 0 ? config.nHeads * longest * F32_BYTES : 0;
-    const oldBytes = cache.usage().perLayer.map((layer) => layer.bytes);
-    return Math.max(0, ...sums) * rowBytes + signalBytes + Math.max(0, ...oldBytes);
+  /** Notes what the method answered on the layers asked about since. */
+  #ask(mutations: readonly Mutation[], layer?: number): void {
+    const { method } = this.#options;
+    const { requests, lists, mutations: all } = this.#planned();
+    const asked =
+      layer === undefined ? requests : new Map([...requests].filter(([l]) => l === layer));
+    for (const [l, keep] of toKeepLists(method, mutations, asked)) lists.set(l, keep);
+    all.push(...mutations);
   }
 
-  #runs(l: number, length: Uint32Array, budget: Uint32Array | undefined): boolean {
-    const { method, budget: given } = this.#options;
-    if (method.schedule.prefill === "never" || !this.#evicts(l)) return false;
-    // One row is the newest: nothing to choose.
-    if (!length.some((n) => n > 1)) return false;
-    const isOwnChoice = method.capabilities.budget !== "required";
-    return isOwnChoice || (given !== undefined && length.some((n, h) => n > (budget?.[h] ?? n)));
-  }
-
-  /** At least one row is left to be scored, and only queries of this prompt exist. */
-  #windowSize(sequence: SequenceMeta, lengths: readonly Uint32Array[]): number {
-    const { needs } = this.#options.method;
-    if (!needs.prefill.includes("window")) return 0;
-    const shortest = Math.min(...lengths.flatMap((length) => [...length]));
-    const question = Math.min(questionLength(sequence.segments), MAX_SUFFIX);
-    const wanted = needs.window === "suffix" ? question || DEFAULT_SUFFIX : (needs.window ?? 1);
-    return Math.max(1, Math.min(wanted, sequence.promptLength, shortest - 1));
-  }
-
-  async #measure(
-    prompt: Prompt,
-    l: number,
-    queries: EngineBuffer,
-    firstPosition: number,
-    nQueries: number,
-  ): Promise<Partial<Signals>> {
-    const { engine, cache, config, method } = this.#options;
-    const rows = cache.openRows(l);
-    const { nHeads, nKvHeads, headDim } = config;
-    const strideBytes = (nHeads + 2 * nKvHeads) * headDim * F32_BYTES;
-    const shape = { nHeads, nKvHeads, headDim, scale: config.attentionScale, window: 0 };
-    const signals: { window?: RowSums; lastRow?: RowSums } = {};
-    for (const name of ["window", "lastRow"] as const) {
-      if (!method.needs.prefill.includes(name) || prompt.signal === null) continue;
-      const nUsed = name === "window" ? Math.min(prompt.windowSize, nQueries) : 1;
-      assert(nUsed <= nQueries && nUsed > 0, "compressLayer got the queries that it wants");
-      const nSkipped = nQueries - nUsed;
-      const used =
-        nSkipped === 0
-          ? queries
-          : engine.slice(queries, nSkipped * strideBytes, nUsed * strideBytes);
-      engine.measureWindow(prompt.signal, used, rows, shape, firstPosition + nSkipped, nUsed);
-      const nRows = longestOf(rows);
-      const bytes = await engine.read(prompt.signal, 0, nHeads * nRows * F32_BYTES);
-      signals[name] = { sums: toF32(bytes), nRows, nQueries: nUsed };
+  /** A layer whose choice is another's keeps the rows of the same positions. */
+  #follow(l: number): void {
+    const { method, cache } = this.#options;
+    const { lists, positions, runs } = this.#planned();
+    const owner = method.layerMap?.keepOf?.(l) ?? l;
+    if (runs[l] !== true || method.layerMap?.keepOf === undefined) return;
+    const known = cache.knownPositions(l);
+    if (owner === l) {
+      const keep = lists.get(l);
+      const kept = known.map((list, h) => keep?.[h]?.map((row) => list[row] ?? 0) ?? list);
+      positions.set(l, kept);
+      return;
     }
-    return signals;
+    const kept = positions.get(owner);
+    if (kept !== undefined) lists.set(l, followLeader(known, kept));
   }
 
-  #context(prompt: Prompt, l: number, signals: Partial<Signals>): LayerContext {
-    const { cache, method, kernels, config, keepsNewest = true } = this.#options;
+  #context(
+    l: number,
+    sequence: SequenceMeta,
+    budget: readonly Uint32Array[],
+    signals: Partial<Signals>,
+  ): LayerContext {
+    const { cache, config } = this.#options;
     const positions = cache.knownPositions(l);
-    const forced = positions.map((ofHead) => {
-      const rows = new Set(forcedRows(prompt.sequence.segments, ofHead));
-      if (keepsNewest && ofHead.length > 0) rows.add(ofHead.length - 1);
-      return Uint32Array.from(rows);
-    });
-    return {
-      phase: "prefill",
-      layer: l,
-      model: config,
-      sequence: prompt.sequence,
-      rows: { length: Uint32Array.from(positions, (ofHead) => ofHead.length), positions },
-      budget: prompt.budget[l] ?? new Uint32Array(config.nKvHeads),
-      forced,
-      kernels,
-      state: prompt.state,
-      signal(name) {
-        const value = signals[name];
-        if (value !== undefined) return value;
-        throw new KvasirError(
-          "unsupported-option",
-          `Cannot compress with "${method.id}": its needs must name each signal, got "${name}"`,
-        );
-      },
-    };
+    const own = budget[l] ?? new Uint32Array(config.nKvHeads);
+    const parts = { ...this.#options, sequence, state: this.#state };
+    return layerContext(parts, l, positions, own, signals);
   }
-}
 
-function longestOf({ length }: LayerRows): number {
-  return Math.max(0, ...length);
-}
+  #turn(turns: Turns): void {
+    const { cache, config } = this.#options;
+    for (const [l, positions] of turns) {
+      const rope = config.layers[l]?.rope;
+      if (rope !== undefined) cache.rerotate(l, positions, rope, config.ropeStyle);
+    }
+  }
 
-function toF32(bytes: Uint8Array): Float32Array {
-  const isAligned = bytes.byteOffset % F32_BYTES === 0;
-  const own = isAligned ? bytes : bytes.slice();
-  return new Float32Array(own.buffer, own.byteOffset, own.byteLength / F32_BYTES);
+  /** Rows next to each other up to the newest, in all layers that look at all rows. */
+  #consecutiveTurns(done: Turns): Turns {
+    const { cache, config } = this.#options;
+    const layers = [...config.layers.keys()].filter(
+      (l) => config.layers[l]?.window === 0 && !done.has(l),
+    );
+    return new Map(layers.map((l) => [l, consecutive(cache.layer(l).length, cache.seen)]));
+  }
+
+  #reportOn(
+    reason: "prompt" | "overflow" | "step",
+    requests: ReadonlyMap<number, KeepRequest>,
+    lists: KeepLists,
+    signals: ReadonlyMap<number, Partial<Signals>>,
+  ): void {
+    const { method, config } = this.#options;
+    const overflowRows = [...requests.values()].reduce((sum, one) => sum + overflowOf(one), 0);
+    const keptMasses = Array.from(config.layers.keys(), (l) =>
+      keptMass(signals.get(l), lists.get(l), config.nKvHeads),
+    );
+    const { notes } = method.report(this.#state);
+    this.#report = { reason, overflowRows, keptMass: keptMasses, notes };
+  }
+
+  #measureParts(): MeasureParts {
+    const { engine, cache, config, outputWeight } = this.#options;
+    return { engine, cache, config, needs: this.#options.method.needs, outputWeight };
+  }
+
+  #forget(): void {
+    this.#state = null;
+    this.#sequence = null;
+    this.#stepBudget = null;
+    this.#nSteps = 0;
+    this.#report = nothing;
+    this.#steps.restart();
+  }
+
+  #free(): void {
+    this.#prompt?.measurer?.free();
+    this.#prompt = null;
+  }
 }

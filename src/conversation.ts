@@ -6,6 +6,13 @@ import type { GenerateInput } from "./types.ts";
 /** Stands for the content of the i-th message while a template is rendered: private use characters. */
 const MARKS = /\u{E000}CONTENT-(\d+)\u{E000}/u;
 
+/** Characters [begin, end) of the rendered text. */
+export interface Content {
+  readonly role: ChatMessage["role"];
+  readonly begin: number;
+  readonly end: number;
+}
+
 export class Conversation {
   readonly #tokenizer: Tokenizer;
   readonly #template: ChatTemplate | null;
@@ -27,6 +34,21 @@ export class Conversation {
     const tokens = this.#encode(input, isFirst);
     if (tokens.length > 0) return tokens;
     throw new KvasirError("bad-option", "Cannot generate: the input holds no token");
+  }
+
+  /** The new part of the rendered conversation and where the messages' contents lie in it. */
+  contents(input: readonly ChatMessage[]): { text: string; contents: Content[] } {
+    if (this.#template === null) return { text: "", contents: [] };
+    const parts = this.#renderNew(this.#template, input.map(withMark)).split(MARKS);
+    const contents: Content[] = [];
+    let text = "";
+    for (const [i, part] of parts.entries()) {
+      const message = i % 2 === 0 ? undefined : input[Number(part)];
+      const begin = text.length;
+      text += message === undefined ? part : message.content.trim();
+      if (message !== undefined) contents.push({ role: message.role, begin, end: text.length });
+    }
+    return { text, contents };
   }
 
   /** Notes a turn, once it is in the cache. */

@@ -1,6 +1,7 @@
 // One token: forward through all layers, its rows into the cache, logits out. Everything is
 // allocated once; a step allocates nothing.
 import type { KvCache } from "./cache/kv-cache.ts";
+import type { StepProbe } from "./compressor.ts";
 import { allocAll } from "./engine/alloc-all.ts";
 import type { EngineBuffer, LayerRows } from "./engine/engine.ts";
 import type { Transformer, Workspace } from "./model/transformer.ts";
@@ -42,13 +43,14 @@ export class Decoder {
 
   /**
    * Reads `token` at the next position; its logits replace those before.
+   * @param probe Called after each layer, while the layer's queries are at hand.
    * @throws {KvasirError} `out-of-memory`; the cache is then as before.
    */
-  step(token: number): void {
+  step(token: number, probe: StepProbe | null = null): void {
     const logits = this.#logitsBuffer();
     const { seen } = this.#cache;
     try {
-      this.#read(token);
+      this.#read(token, probe);
       this.#transformer.logits(logits, this.#x, 1);
     } catch (error) {
       this.#cache.truncate(seen);
@@ -88,7 +90,7 @@ export class Decoder {
     if (this.#logits !== undefined) engine.free(this.#logits);
   }
 
-  #read(token: number): void {
+  #read(token: number, probe: StepProbe | null): void {
     const { engine, config } = this.#transformer;
     const position = this.#cache.seen;
     if (!this.#hasRoom()) this.#cache.reserve(1);
@@ -100,6 +102,10 @@ export class Decoder {
       const rows = this.#rows[l];
       if (rows === undefined) break;
       this.#transformer.layer(this.#workspace, l, this.#x, rows, this.#tables, position, 1);
+      if (probe === null) continue;
+      const table = this.#transformer.tableOf(l, this.#tables);
+      const { qkv } = this.#workspace;
+      probe.layer(l, { qkv, table, firstPosition: position, nTokens: 1 });
     }
   }
 

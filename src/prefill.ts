@@ -2,6 +2,8 @@
 // layer l + 1. Only the hidden states and one layer's full rows exist at a time.
 import type { KvCache } from "./cache/kv-cache.ts";
 import type { Compressor } from "./compress.ts";
+import type { OverflowCause } from "./compress-plan.ts";
+import type { Segment } from "./compression/segments.ts";
 import type { EngineBuffer } from "./engine/engine.ts";
 import { throwIfAborted } from "./errors.ts";
 import type { Transformer } from "./model/transformer.ts";
@@ -16,6 +18,10 @@ export interface PrefillOptions {
   /** Tokens per step. */
   readonly chunkSize: number;
   readonly signal?: AbortSignal | undefined;
+  /** Segments of these tokens, absolute positions; the gaps are text. Default none. */
+  readonly marks?: readonly Segment[];
+  /** The tokens are the newest, read again so that rows can be dropped. */
+  readonly cause?: OverflowCause;
 }
 
 /** Tokens times layers. */
@@ -43,7 +49,7 @@ export async function* prefill(
   const run = new Prefill(tokens, options);
   let isComplete = false;
   try {
-    compressor.planPrefill(tokens.length);
+    compressor.planPrefill(tokens.length, options.marks, options.cause);
     run.allocate();
     yield* run.layers();
     await useHidden(run.hidden);
@@ -130,7 +136,7 @@ class Prefill {
     queries: EngineBuffer | undefined,
     nQueries: number,
   ): AsyncGenerator<PrefillProgress> {
-    const { transformer, cache, chunkSize, signal } = this.#options;
+    const { transformer, cache, compressor, chunkSize, signal } = this.#options;
     const { engine, config } = transformer;
     const workspace = this.#workspace;
     if (workspace === undefined) throw new Error("Broken invariant: allocate comes first");
@@ -143,7 +149,10 @@ class Prefill {
         engine.slice(buffer, F32_BYTES * begin * size, F32_BYTES * n * size);
       const x = part(this.hidden, config.hiddenSize);
       const tables = this.#tables.map((table) => part(table, config.headDim));
-      transformer.layer(workspace, l, x, rows, tables, this.#firstPosition + begin, n);
+      const firstPosition = this.#firstPosition + begin;
+      transformer.layer(workspace, l, x, rows, tables, firstPosition, n);
+      const table = transformer.tableOf(l, tables);
+      compressor.chunk(l, { qkv: workspace.qkv, table, firstPosition, nTokens: n });
       const from = Math.max(begin, nTokens - nQueries);
       if (queries !== undefined && from < begin + n) {
         const stride = F32_BYTES * transformer.qkvStride;

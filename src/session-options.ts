@@ -1,7 +1,7 @@
 // Defaults and ranges of what a session is asked for.
 import type { Activations, CodecName } from "./engine/engine.ts";
 import { KvasirError } from "./errors.ts";
-import type { GenerateOptions, SessionOptions } from "./types.ts";
+import type { GenerateOptions, SegmentOptions, SessionOptions } from "./types.ts";
 
 const DEFAULT_CHUNK_SIZE = 128;
 const DEFAULT_HEADROOM = 64;
@@ -15,7 +15,13 @@ export interface ResolvedSession {
   readonly chunkSize: number;
   readonly headroom: number;
   readonly flow: "strict" | "usual";
+  /** undefined: what suits the method. */
+  readonly turnPolicy: SessionOptions["turnPolicy"];
+  readonly segments: Pick<SegmentOptions, "splitter" | "protect">;
 }
+
+const SPLITTERS = ["blank-line", "line", "sentence", "Q:", "chat-turn"];
+const KINDS = ["system", "shot", "question", "generated", "text"];
 
 /** @throws {KvasirError} `bad-option` naming the option, its value and the range. */
 export function resolveSession(options: SessionOptions, activations: Activations): ResolvedSession {
@@ -26,12 +32,22 @@ export function resolveSession(options: SessionOptions, activations: Activations
     chunkSize = DEFAULT_CHUNK_SIZE,
     headroom = DEFAULT_HEADROOM,
     flow = "strict",
+    turnPolicy,
   } = options;
   checkChoice("codec", codec, ["f32", "f16"]);
   checkChoice("flow", flow, ["strict", "usual"]);
+  if (turnPolicy !== undefined) checkChoice("turnPolicy", turnPolicy, ["first", "each"]);
+  const { splitter, protect } = options;
+  const segments = { ...(splitter && { splitter }), ...(protect && { protect }) };
+  checkSegments(segments);
   checkInteger("make a session", "chunkSize", chunkSize, 1, MAX_CHUNK_SIZE);
   checkInteger("make a session", "headroom", headroom, 1, 2 ** 20);
-  return { method, budget, codec, chunkSize, headroom, flow };
+  return { method, budget, codec, chunkSize, headroom, flow, turnPolicy, segments };
+}
+
+function checkSegments({ splitter, protect = [] }: SegmentOptions): void {
+  if (splitter !== undefined) checkChoice("splitter", splitter, SPLITTERS);
+  for (const kind of protect) checkChoice("protect", kind, KINDS);
 }
 
 export function resolveGenerate(options: GenerateOptions): {
@@ -42,6 +58,7 @@ export function resolveGenerate(options: GenerateOptions): {
   checkInteger("generate", "maxTokens", maxTokens, 1, 2 ** 31 - 1);
   if (logprobs !== undefined) checkInteger("generate", "logprobs", logprobs, 0, 256);
   checkStop(options.stop);
+  checkSegments(options);
   return { maxTokens, ignoreEos };
 }
 

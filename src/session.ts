@@ -3,11 +3,14 @@ import { KvCache } from "./cache/kv-cache.ts";
 import { createCompressor, type Compressor } from "./compress.ts";
 import type { SelectKernels } from "./compression/kernels.ts";
 import { createMethod } from "./compression/registry.ts";
+import type { Segment } from "./compression/segments.ts";
 import { Conversation } from "./conversation.ts";
 import { Decoder } from "./decode.ts";
 import { KvasirError, throwIfAborted } from "./errors.ts";
+import type { EngineBuffer } from "./engine/engine.ts";
 import type { Transformer } from "./model/transformer.ts";
-import { prefill } from "./prefill.ts";
+import { prefill, type PrefillOptions, type PrefillProgress } from "./prefill.ts";
+import { promptSegments } from "./prompt-segments.ts";
 import type { SampleKernels } from "./sampler/kernels.ts";
 import { createSampler, type Sampler } from "./sampler/sampler.ts";
 import { resolveGenerate, resolveSession, type ResolvedSession } from "./session-options.ts";
@@ -15,6 +18,7 @@ import { createStopSequences } from "./stop-sequences.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import type { ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
 import type {
+  CompressReason,
   FinishReason,
   GenerateEvent,
   GenerateInput,
@@ -62,12 +66,15 @@ export class LocalSession implements Session {
   constructor(parts: SessionParts, options: SessionOptions, onFree: () => void = () => {}) {
     const { engine, config } = parts.transformer;
     const resolved = resolveSession(options, engine.activations);
-    const { codec, headroom, method, budget } = resolved;
+    const { codec, headroom, method, budget, turnPolicy } = resolved;
     const { nLayers, nKvHeads, headDim } = config;
+    // Rows held for an abort would not count as the budget's.
+    const canRestore = budget === undefined || !("bytes" in budget);
     this.#parts = parts;
     this.#options = resolved;
     this.#onFree = onFree;
-    this.#cache = new KvCache(engine, { nLayers, nKvHeads, headDim, codec, headroom });
+    const shape = { nLayers, nKvHeads, headDim };
+    this.#cache = new KvCache(engine, { ...shape, codec, headroom, canRestore });
     this.#compressor = createCompressor({
       engine,
       cache: this.#cache,
@@ -75,6 +82,8 @@ export class LocalSession implements Session {
       budget,
       kernels: parts.kernels,
       config,
+      outputWeight: (l) => parts.transformer.outputWeight(l),
+      turnPolicy,
     });
     this.#decoder = new Decoder(parts.transformer, this.#cache);
     this.#conversation = new Conversation(parts.tokenizer, parts.chatTemplate);
@@ -93,6 +102,7 @@ export class LocalSession implements Session {
       tokens: { ...this.#tokens },
       position: this.#cache.seen,
       cache: this.#cache.usage(),
+      compression: this.#compressor.report(),
       timing: this.#stopwatch.timing(),
     };
   }
@@ -146,9 +156,19 @@ export class LocalSession implements Session {
     const tokens = new Uint32Array(this.#pending.length + own.length);
     tokens.set(this.#pending);
     tokens.set(own, this.#pending.length);
-    this.#checkContext(tokens.length);
+    const first = this.#pending.length;
+    const wanted = { ...this.#options.segments, ...options };
+    const { tokenizer } = this.#parts;
+    const segments = promptSegments(input, own, tokenizer, this.#conversation, wanted);
     this.#stopwatch.start(tokens.length);
-    yield* this.#read(tokens, signal);
+    yield* this.#makeRoom(tokens.length, signal);
+    const base = this.#cache.seen + first;
+    const marks = segments.map((one) => ({
+      ...one,
+      begin: base + one.begin,
+      end: base + one.end,
+    }));
+    yield* this.#read(tokens, signal, marks);
     const answer = { text: "" };
     try {
       const reason = yield* this.#answer(options, sampler, answer);
@@ -162,33 +182,72 @@ export class LocalSession implements Session {
   async *#read(
     tokens: Uint32Array,
     signal: AbortSignal | undefined,
+    marks: readonly Segment[],
   ): AsyncGenerator<GenerateEvent> {
-    const { transformer } = this.#parts;
-    const { chunkSize, flow } = this.#options;
-    const steps = prefill(
-      tokens,
-      {
-        transformer,
-        cache: this.#cache,
-        compressor: this.#compressor,
-        chunkSize,
-        signal,
-      },
-      (hidden) => this.#decoder.takeLast(hidden, tokens.length),
+    const before = this.#compressor.report();
+    const steps = this.#prefill(tokens, { signal, marks }, (hidden) =>
+      this.#decoder.takeLast(hidden, tokens.length),
     );
     for await (const progress of steps) yield { type: "prefill", ...progress };
     this.#pending = [];
     this.#tokens.prompt += tokens.length;
     this.#remember(tokens);
     const usage = this.#cache.usage();
-    if (usage.keptRows < usage.fullRows) {
-      if (flow === "strict") {
+    if (this.#compressor.report() !== before && usage.keptRows < usage.fullRows) {
+      if (this.#options.flow === "strict") {
         this.#cache.truncate(this.#cache.seen - 1);
         this.#decoder.step(tokens.at(-1) ?? 0);
       }
-      yield { type: "compressed", usage };
+      yield this.#compressed("prompt");
     }
     this.#stopwatch.prefilled();
+  }
+
+  /**
+   * Drops rows where `nMore` tokens would be more than the model or the budget allows: the newest
+   * tokens are read again, so that there are queries to judge the others by.
+   * @throws {KvasirError} `cache-full` where the method cannot, or not enough.
+   */
+  async *#makeRoom(nMore: number, signal: AbortSignal | undefined): AsyncGenerator<GenerateEvent> {
+    const cache = this.#cache;
+    const cause = this.#compressor.overflow(nMore);
+    if (cause === null) return;
+    const nReread = Math.min(this.#compressor.nReread() ?? 0, this.#recent.length, N_RECENT);
+    if (nReread === 0) throw this.#full(nMore);
+    const newest = Uint32Array.from(this.#recent.slice(-nReread));
+    cache.truncate(cache.seen - nReread);
+    let isDone = false;
+    try {
+      const steps = this.#prefill(newest, { signal, cause }, () => {});
+      for await (const progress of steps) void progress;
+      isDone = true;
+    } finally {
+      // What is not in the cache any more is read with the next prompt.
+      if (!isDone) this.#forgetNewest(newest);
+    }
+    if (this.#compressor.overflow(nMore) !== null) throw this.#full(nMore);
+    yield this.#compressed("overflow");
+  }
+
+  #prefill(
+    tokens: Uint32Array,
+    options: Pick<PrefillOptions, "signal" | "marks" | "cause">,
+    useHidden: (hidden: EngineBuffer) => void,
+  ): AsyncGenerator<PrefillProgress> {
+    const { transformer } = this.#parts;
+    const { chunkSize } = this.#options;
+    const parts = { transformer, cache: this.#cache, compressor: this.#compressor, chunkSize };
+    return prefill(tokens, { ...parts, ...options }, useHidden);
+  }
+
+  #compressed(reason: CompressReason): GenerateEvent {
+    const usage = this.#cache.usage();
+    return { type: "compressed", reason, usage, compression: this.#compressor.report() };
+  }
+
+  #forgetNewest(tokens: Uint32Array): void {
+    this.#pending = [...tokens, ...this.#pending];
+    this.#recent = this.#recent.slice(0, this.#recent.length - tokens.length);
   }
 
   async *#answer(
@@ -197,7 +256,7 @@ export class LocalSession implements Session {
     answer: { text: string },
   ): AsyncGenerator<GenerateEvent, FinishReason> {
     const { maxTokens, ignoreEos } = resolveGenerate(options);
-    const { tokenizer, transformer } = this.#parts;
+    const { tokenizer } = this.#parts;
     const stops = createStopSequences(options.stop);
     const pieces = tokenizer.decodeStream({ keepSpecial: false });
     const yielder = new Yielder();
@@ -211,7 +270,7 @@ export class LocalSession implements Session {
         if (rest !== "") yield { type: "token", ...choice, text: rest };
         return "stop";
       }
-      const isLast = n >= maxTokens || this.#cache.seen >= transformer.config.contextLength;
+      const isLast = n >= maxTokens || !this.#canGoOn();
       const shown = stops.push(pieces.push(choice.token) + (isLast ? pieces.end() : ""));
       const text = shown.text + (isLast ? stops.end() : "");
       answer.text += text;
@@ -221,9 +280,8 @@ export class LocalSession implements Session {
       if (shown.isStopped) return "stop";
       if (isLast) return "length";
       throwIfAborted(options.signal, "generate");
-      this.#decoder.step(choice.token);
-      this.#pending = [];
-      this.#remember([choice.token]);
+      yield* this.#makeRoom(1, options.signal);
+      yield* this.#step(choice.token);
       await yielder.pause();
     }
   }
@@ -246,14 +304,25 @@ export class LocalSession implements Session {
     if (this.#recent.length > 4 * N_RECENT) this.#recent = this.#recent.slice(-N_RECENT);
   }
 
-  #checkContext(nTokens: number): void {
+  /** Reads a token of the answer; the method may drop rows then. */
+  async *#step(token: number): AsyncGenerator<GenerateEvent> {
+    this.#decoder.step(token, this.#compressor.beginStep());
+    this.#pending = [];
+    this.#remember([token]);
+    if (await this.#compressor.finishStep()) yield this.#compressed("step");
+  }
+
+  /** Whether one more token can be read, if need be after a compression. */
+  #canGoOn(): boolean {
+    return this.#compressor.overflow(1) === null || this.#compressor.nReread() !== null;
+  }
+
+  #full(nTokens: number): KvasirError {
     const { contextLength } = this.#parts.transformer.config;
-    const { seen } = this.#cache;
-    if (seen + nTokens <= contextLength) return;
-    throw new KvasirError(
+    return new KvasirError(
       "cache-full",
       `Cannot generate: the model reads at most ${contextLength} tokens, ` +
-        `got ${nTokens} after the ${seen} read before`,
+        `got ${nTokens} after the ${this.#cache.seen} read before`,
     );
   }
 
@@ -264,7 +333,7 @@ export class LocalSession implements Session {
   }
 
   #free(): void {
-    this.#compressor.release();
+    this.#compressor.dispose();
     this.#cache.dispose();
     this.#decoder.dispose();
     this.#onFree();

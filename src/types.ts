@@ -1,4 +1,6 @@
 // The types that people hold: options, events and reports of models and sessions.
+import type { MethodDefinition } from "./compression/define-method.ts";
+import type { SegmentKind, Splitter } from "./compression/segments.ts";
 import type { Activations, CodecName, EngineName } from "./engine/engine.ts";
 import type { ModelConfig } from "./model/config.ts";
 import type { DownloadProgress, Runtime } from "./runtime/runtime.ts";
@@ -9,6 +11,15 @@ export type Budget =
   | { readonly tokens: number }
   | { readonly keep: number } // fraction kept, 0 < keep <= 1
   | { readonly bytes: number };
+
+/** Which prompts are compressed: the first alone, or each, over all rows, down to the budget. */
+export type TurnPolicy = "first" | "each";
+
+/**
+ * Why rows were dropped: a prompt was read, a session would have held more than it may, or a method
+ * that works in decode came to a step of its own.
+ */
+export type CompressReason = "prompt" | "overflow" | "step";
 
 export type LoadProgress =
   | DownloadProgress
@@ -42,7 +53,8 @@ export interface Model {
 
 export interface SessionOptions {
   /** A method's name with its parameters, or a method of your own. Default "full". */
-  readonly method?: string | { readonly name: string; readonly [parameter: string]: unknown };
+  readonly method?:
+    string | { readonly name: string; readonly [parameter: string]: unknown } | MethodDefinition;
   /** Required for every method but "full". */
   readonly budget?: Budget;
   /** Storage of the rows. Default "f16"; "f32" with `activations: "f32"`. */
@@ -57,6 +69,39 @@ export interface SessionOptions {
    * Default "strict".
    */
   readonly flow?: "strict" | "usual";
+  /**
+   * `first`: later prompts and answers stay whole until the model's context or a budget in bytes is
+   * reached. `each`: every prompt is compressed, over all rows, to the budget, and so is an answer
+   * that grows past it by more than the headroom. Default "each" for methods that work in decode,
+   * else "first".
+   */
+  readonly turnPolicy?: TurnPolicy;
+  /** Defaults for each prompt of the session, as in `GenerateOptions`. */
+  readonly splitter?: SegmentOptions["splitter"];
+  readonly protect?: SegmentOptions["protect"];
+}
+
+/**
+ * A part of a prompt: tokens [begin, end) of it, from 0 and with bos, or a text in it, looked for
+ * after the mark before.
+ */
+export type SegmentMark = {
+  readonly kind: Exclude<SegmentKind, "generated">;
+  /** Its rows stay whatever they score. Default false. */
+  readonly isForced?: boolean;
+} & ({ readonly begin: number; readonly end: number } | { readonly text: string });
+
+/** What methods may know about the parts of a prompt. */
+export interface SegmentOptions {
+  /** Marks, ascending; without them messages mark themselves: system, last user (the question). */
+  readonly segments?: readonly SegmentMark[];
+  /**
+   * Cuts a text, or the last user message, into shots with the question last; `chat-turn` makes each
+   * earlier turn of the messages a shot. Default: no shots.
+   */
+  readonly splitter?: Splitter | "chat-turn";
+  /** Kinds whose rows stay whatever they score. Default none. */
+  readonly protect?: readonly SegmentKind[];
 }
 
 export interface SamplingOptions {
@@ -72,7 +117,7 @@ export interface SamplingOptions {
   readonly seed?: number;
 }
 
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplingOptions, SegmentOptions {
   readonly signal?: AbortSignal;
   /** Default 256. */
   readonly maxTokens?: number;
@@ -85,7 +130,8 @@ export interface GenerateOptions extends SamplingOptions {
 }
 
 /** Chat messages, a plain text, or token ids. */
-export type GenerateInput = string | readonly ChatMessage[] | { readonly tokens: ArrayLike<number> };
+export type GenerateInput =
+  string | readonly ChatMessage[] | { readonly tokens: ArrayLike<number> };
 
 export interface TokenLogprob {
   readonly token: number;
@@ -99,7 +145,13 @@ export type FinishReason = "stop" | "length";
 export type GenerateEvent =
   /** After each chunk of each layer; done = tokens x layers finished. */
   | { readonly type: "prefill"; readonly done: number; readonly total: number }
-  | { readonly type: "compressed"; readonly usage: CacheUsage }
+  /** Rows were dropped. */
+  | {
+      readonly type: "compressed";
+      readonly reason: CompressReason;
+      readonly usage: CacheUsage;
+      readonly compression: CompressionReport;
+    }
   | {
       readonly type: "token";
       readonly token: number;
@@ -129,11 +181,27 @@ export interface CacheUsage {
   readonly perLayer: readonly { readonly bytes: number; readonly rows: readonly number[] }[];
 }
 
+/** What the last compression did. */
+export interface CompressionReport {
+  /** null: nothing was compressed yet. */
+  readonly reason: CompressReason | null;
+  /** Rows kept beyond the budget because they were forced. */
+  readonly overflowRows: number;
+  /**
+   * Per layer the share of the observed attention that the kept rows hold, 0 to 1; null where the
+   * method observes none. A list of no layers: nothing was compressed yet.
+   */
+  readonly keptMass: readonly (number | null)[];
+  /** Facts in plain words: underfull budgets, fallbacks taken. */
+  readonly notes: readonly string[];
+}
+
 export interface SessionUsage {
   readonly tokens: { readonly prompt: number; readonly completion: number };
   /** Tokens seen, the position of the next one. */
   readonly position: number;
   readonly cache: CacheUsage;
+  readonly compression: CompressionReport;
   readonly timing: {
     readonly timeToFirstTokenMs: number;
     readonly prefillMs: number;

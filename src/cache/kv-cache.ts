@@ -4,7 +4,7 @@
 // Phases of a layer in prefill: openLayer -> engine.ropeAppend per chunk -> closeLayer. When every
 // layer is closed: advance(n), releaseStaging(). After an abort in between: abandon(seen).
 import { assert, KvasirError } from "../errors.ts";
-import type { CodecName, LayerRows } from "../engine/engine.ts";
+import type { CodecName, LayerRows, RopeFrequencies, RopeShape } from "../engine/engine.ts";
 import type { CacheUsage } from "../types.ts";
 import { codecs, layOutHeads, PAGE_ROWS, POSITION_BYTES } from "./layout.ts";
 import { truncatePositions } from "./row-positions.ts";
@@ -146,6 +146,29 @@ export class KvCache {
     if (!isSmaller) this.#store.transfer(layer, layer, keep);
   }
 
+  /**
+   * Rotates the keys of layer `l` to `targets[h]`, ascending, one per row and all before the next
+   * position. What the host knows as positions stays: `truncate` and `knownPositions` go by them.
+   */
+  rerotate(
+    l: number,
+    targets: readonly Uint32Array[],
+    frequencies: RopeFrequencies,
+    ropeStyle: RopeShape["ropeStyle"],
+  ): void {
+    this.#check();
+    const layer = this.#rows(l);
+    this.#engine.rotateRows(layer, targets, frequencies, ropeStyle);
+    targets.forEach(([first], head) => {
+      if (first !== undefined) layer.turnedTo[head] = first;
+    });
+  }
+
+  /** How far back the next query may have to look in layer `l`, tokens: never less than it is. */
+  span(l: number): number {
+    return Math.max(0, this.#seen - this.#rows(l).oldest);
+  }
+
   /** Drops all rows with position >= `nSeen`, which is the next position from then on. */
   truncate(nSeen: number): void {
     this.#check();
@@ -196,7 +219,7 @@ export class KvCache {
     };
   }
 
-  /** The original positions of layer `l`'s rows, per head, as the engine holds them. */
+  /** Where the rows of layer `l` are rotated to, per head: their positions, unless re-rotated. */
   async keptPositions(l: number): Promise<Uint32Array[]> {
     const layer = this.#rows(l);
     const lengths = Array.from(layer.length);
@@ -209,7 +232,7 @@ export class KvCache {
     return Promise.all(reads);
   }
 
-  /** The same as far as the host knows it, for `openRows(l)`; costs no read. */
+  /** The original positions of the rows of `openRows(l)`, per head; costs no read. */
   knownPositions(l: number): Uint32Array[] {
     const rows = l === this.#stagedLayer ? this.#staging : this.#rows(l);
     return rows.listPositions();

@@ -5,7 +5,10 @@ import { codecs, layOutHeads, POSITION_BYTES } from "./layout.ts";
 import { keepPositions, listPositions, noPositions, type RowPositions } from "./row-positions.ts";
 
 /** The part of the engine that stores rows. */
-export type RowEngine = Pick<Engine, "alloc" | "free" | "copy" | "read" | "gatherRows">;
+export type RowEngine = Pick<
+  Engine,
+  "alloc" | "free" | "copy" | "read" | "gatherRows" | "rotateRows"
+>;
 
 /** Stands where nothing is allocated; no op may see it. */
 const NONE: EngineBuffer = { label: "none", byteLength: 0 };
@@ -23,6 +26,8 @@ export class Rows implements LayerRows {
   readonly capacity: Uint32Array;
   /** Per head: what the host knows of the positions. */
   readonly known: RowPositions[];
+  /** Per head: where the oldest row is rotated to; undefined while rows lie at their positions. */
+  readonly turnedTo: (number | undefined)[];
 
   constructor(codec: CodecName, nKvHeads: number, headDim: number) {
     this.codec = codec;
@@ -32,6 +37,7 @@ export class Rows implements LayerRows {
     this.length = new Uint32Array(nKvHeads);
     this.capacity = new Uint32Array(nKvHeads);
     this.known = new Array<RowPositions>(nKvHeads).fill(noPositions);
+    this.turnedTo = new Array<number | undefined>(nKvHeads).fill(undefined);
   }
 
   get byteLength(): number {
@@ -57,6 +63,7 @@ export class Rows implements LayerRows {
     this.length.set(other.length);
     this.capacity.set(other.capacity);
     other.known.forEach((positions, head) => (this.known[head] = positions));
+    other.turnedTo.forEach((position, head) => (this.turnedTo[head] = position));
     other.clear();
   }
 
@@ -69,6 +76,15 @@ export class Rows implements LayerRows {
     this.length.fill(0);
     this.capacity.fill(0);
     this.known.fill(noPositions);
+    this.turnedTo.fill(undefined);
+  }
+
+  /** The position that the oldest row of any head is rotated to, or one before it; Infinity: no row. */
+  get oldest(): number {
+    const perHead = this.known.map(({ list, runStart }, head) =>
+      this.length[head] === 0 ? Infinity : (this.turnedTo[head] ?? list[0] ?? runStart),
+    );
+    return Math.min(...perHead);
   }
 }
 
@@ -139,6 +155,7 @@ export class RowStore {
     else if (dst.codec === src.codec) this.#copyAll(dst, src);
     else this.#engine.gatherRows(dst, src, Array.from(src.length, identity));
     known.forEach((positions, head) => (dst.known[head] = positions));
+    src.turnedTo.forEach((position, head) => (dst.turnedTo[head] = position));
   }
 
   /** Needs no index lists, unlike a gather; the codecs are the same. */

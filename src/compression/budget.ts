@@ -14,6 +14,8 @@ export interface BudgetCost {
   readonly headroom: number;
   /** Staging and signals, held while a layer is compressed. */
   readonly scratchBytes: number;
+  /** Old buffers of a layer while its new ones are filled, where nothing is compressed. Default 0. */
+  readonly growthBytes?: number;
 }
 
 export interface BudgetRequest {
@@ -126,7 +128,8 @@ function rowsInBytes(
   const nHeads = evicts.length * nKvHeads;
   const headroomBytes = nHeads * cost.headroom * cost.rowBytes;
   // Nothing is staged where everything stays.
-  if (headroomBytes + nHeads * nRows * cost.rowBytes <= bytes) return nCells * nRows;
+  const growthBytes = cost.growthBytes ?? 0;
+  if (headroomBytes + nHeads * nRows * cost.rowBytes + growthBytes <= bytes) return nCells * nRows;
   const otherBytes = headroomBytes + cost.scratchBytes + (nHeads - nCells) * nRows * cost.rowBytes;
   const total = Math.floor((bytes - otherBytes) / cost.rowBytes);
   if (nCells === 0 || total < nCells * minRows) {

@@ -4,26 +4,44 @@ import type { Budget } from "../types.ts";
 import { checkBudget } from "./budget.ts";
 import type { Method, ModelMeta, SignalName } from "./method.ts";
 
+/** The signals that can be had. */
+export interface Measured {
+  readonly prefill: readonly SignalName[];
+  readonly decode: readonly SignalName[];
+}
+
 /**
- * @param measured The signals that can be had.
  * @throws {KvasirError} `bad-option` for the budget, `unsupported-option` for the combination.
  */
 export function checkMethod(
   method: Method,
   budget: Budget | undefined,
   model: ModelMeta,
-  measured: readonly SignalName[],
+  measured: Measured,
 ): void {
-  const { schedule, needs } = method;
+  const { needs } = method;
   checkBudgetUse(method, budget);
-  const missing = [...needs.prefill, ...needs.decode].filter((name) => !measured.includes(name));
-  if (missing.length > 0) refuse(method, `no engine measures the signal ${missing.join(", ")}`);
-  if (schedule.prefill === "chunk" || schedule.everySteps > 0 || schedule.onOverflow) {
-    refuse(method, "rows are dropped at the end of a prompt only");
+  for (const phase of ["prefill", "decode"] as const) {
+    const missing = needs[phase].filter((name) => !measured[phase].includes(name));
+    if (missing.length > 0) {
+      refuse(method, `the signal ${missing.join(", ")} is not measured in ${phase}`);
+    }
   }
-  if (method.layerMap !== undefined) refuse(method, "layers cannot share rows or choices yet");
+  checkSchedule(method);
+  if (method.layerMap?.storageOf !== undefined) refuse(method, "layers cannot share rows yet");
   const [issue] = method.validate(model);
   if (issue !== undefined) refuse(method, issue.what);
+}
+
+function checkSchedule(method: Method): void {
+  const { everySteps, prefill } = method.schedule;
+  if (prefill === "chunk") refuse(method, "prompts are compressed when they are complete");
+  if (!Number.isSafeInteger(everySteps) || everySteps < 0) {
+    refuse(method, `everySteps must be a count of steps, got ${everySteps}`);
+  }
+  if (everySteps > 0 && method.onDecodeStep === undefined) {
+    refuse(method, "it runs every few steps and has no onDecodeStep");
+  }
 }
 
 function checkBudgetUse(method: Method, budget: Budget | undefined): void {

@@ -36,7 +36,7 @@ export interface Composition {
   readonly validate?: (model: ModelMeta) => readonly Issue[];
 }
 
-const atPromptEnd: Schedule = { prefill: "end", everySteps: 0, onOverflow: false };
+const atPromptEnd: Schedule = { prefill: "end", everySteps: 0, onOverflow: true };
 
 const evicting: Capabilities = {
   raggedHeads: true,

@@ -11,7 +11,12 @@ export interface KeepRequest {
   /** u32[nKvHeads]. */
   readonly budget: Uint32Array;
   readonly forced: readonly Uint32Array[];
+  /** Rows of the layer that may stay beyond the budget. Default 0. */
+  readonly nExtra?: number;
 }
+
+/** Positions that the rows which stay are rotated to, per kv head, by layer. */
+export type Turns = ReadonlyMap<number, readonly Uint32Array[]>;
 
 /**
  * @param requests The layers that the method was asked about.
@@ -25,11 +30,11 @@ export function toKeepLists(
 ): KeepLists {
   const lists = new Map<number, readonly Uint32Array[]>();
   for (const mutation of mutations) {
-    if (mutation.kind === "noop") continue;
+    if (mutation.kind === "noop" || mutation.kind === "rerotate") continue;
     if (mutation.kind !== "keep") {
       throw new KvasirError(
         "unsupported-option",
-        `Cannot compress with "${method.id}": only "keep" is applied to rows, got "${mutation.kind}"`,
+        `Cannot compress with "${method.id}": only "keep" and "rerotate" are applied to rows, got "${mutation.kind}"`,
       );
     }
     const request = requests.get(mutation.layer);
@@ -42,6 +47,43 @@ export function toKeepLists(
     if (nKept < total(request.rows.length)) lists.set(mutation.layer, perHead);
   }
   return lists;
+}
+
+/**
+ * @param lists What stays, as `toKeepLists` gave it.
+ * @param nextPosition Position of the token after the newest.
+ * @throws {KvasirError} `bad-option` for positions that are not one per row, strictly increasing and
+ * before the next one.
+ */
+export function toTurns(
+  method: Method,
+  mutations: readonly Mutation[],
+  requests: ReadonlyMap<number, KeepRequest>,
+  lists: KeepLists,
+  nextPosition: number,
+): Turns {
+  const turns = new Map<number, readonly Uint32Array[]>();
+  for (const mutation of mutations) {
+    if (mutation.kind !== "rerotate") continue;
+    const { layer } = mutation;
+    const request = requests.get(layer);
+    if (request === undefined || turns.has(layer)) {
+      fail(method, layer, "a layer is rotated once, when it is asked about");
+    }
+    const { length } = request.rows;
+    const perHead = spread(mutation.positions, length.length);
+    for (const [head, positions] of perHead.entries()) {
+      const nRows = lists.get(layer)?.[head]?.length ?? length[head] ?? 0;
+      const isRising = positions.every((p, i) => i === 0 || p > (positions[i - 1] ?? p));
+      const isBefore = (positions.at(-1) ?? 0) < nextPosition;
+      if (positions.length !== nRows || !isRising || !isBefore) {
+        fail(method, layer, `the ${nRows} rows of head ${head} increase below ${nextPosition}`);
+      }
+    }
+    if (perHead.length !== length.length) fail(method, layer, "heads have a list each");
+    turns.set(layer, perHead);
+  }
+  return turns;
 }
 
 /** Rows beyond the budget that forced rows make necessary. */
@@ -86,7 +128,7 @@ function check(
     if (missing !== undefined) fail(method, layer, `head ${head} keeps forced row ${missing}`);
   }
   if (method.capabilities.budget === "none") return;
-  const allowed = total(budget) + overflowOf(request);
+  const allowed = total(budget) + overflowOf(request) + (request.nExtra ?? 0);
   const nKept = perHead.reduce((sum, kept) => sum + kept.length, 0);
   if (nKept > allowed) fail(method, layer, `at most ${allowed} rows stay, got ${nKept}`);
 }

@@ -12,7 +12,8 @@ export interface Segment {
   readonly isForced?: boolean;
 }
 
-export type Splitter = "blank-line" | "line" | "sentence";
+/** Where a text is cut: after a separator, or before a line that begins with "Q:". */
+export type Splitter = "blank-line" | "line" | "sentence" | "Q:";
 
 /**
  * The marks in order, with "text" in the gaps, over tokens [begin, end) in all.
@@ -40,6 +41,28 @@ export function fillSegments(marks: readonly Segment[], begin: number, end: numb
 }
 
 /**
+ * Segments of earlier turns over tokens [0, end): the gaps are what was generated.
+ * @param isAnswered A new turn begins: a question before it is text like any other.
+ */
+export function pastSegments(
+  segments: readonly Segment[],
+  end: number,
+  isAnswered: boolean,
+): Segment[] {
+  const past: Segment[] = [];
+  let next = 0;
+  for (const segment of segments) {
+    if (segment.begin > next) past.push({ kind: "generated", begin: next, end: segment.begin });
+    const { kind, begin } = segment;
+    const isOver = isAnswered && kind === "question";
+    past.push(isOver ? { kind: "text", begin, end: segment.end } : segment);
+    next = segment.end;
+  }
+  if (next < end) past.push({ kind: "generated", begin: next, end });
+  return past;
+}
+
+/**
  * Cuts one segment into pieces after each separator; the separator belongs to the piece before it.
  *
  * @param pieces Text of each token of the segment, in order.
@@ -59,7 +82,8 @@ export function splitSegment(
     const end = segment.begin + i + 1;
     text += piece;
     const isLast = end === segment.end;
-    const isCut = endsPiece(text, pieces[i + 1] ?? "", splitter) || end - begin >= maxTokens;
+    const ahead = pieces.slice(i + 1, i + 4).join("");
+    const isCut = endsPiece(text, pieces[i + 1] ?? "", ahead, splitter) || end - begin >= maxTokens;
     if (!isLast && !isCut) continue;
     parts.push({ ...segment, kind, begin, end });
     begin = end;
@@ -92,9 +116,11 @@ export function questionLength(segments: readonly Segment[]): number {
   return last?.kind === "question" ? last.end - last.begin : 0;
 }
 
-/** Whether `text` ends with a separator that `next` does not prolong. */
-function endsPiece(text: string, next: string, splitter: Splitter): boolean {
+/** Whether `text` ends with a separator that `next` does not prolong; `ahead` begins with `next`. */
+function endsPiece(text: string, next: string, ahead: string, splitter: Splitter): boolean {
   switch (splitter) {
+    case "Q:":
+      return /\n\s*$/.test(text) && /^Q:/.test(ahead);
     case "blank-line":
       return /\n[ \t]*\n\s*$/.test(text) && !/^\s*\n/.test(next);
     case "line":

@@ -1,8 +1,15 @@
 // The forward pass, written once for every architecture and every engine. It computes; when to
 // compress and what to sample is decided elsewhere (prefill.ts, decode.ts).
 import { allocAll } from "../engine/alloc-all.ts";
-import type { AttendShape, Engine, EngineBuffer, LayerRows, RopeShape } from "../engine/engine.ts";
-import type { RopeFrequencies } from "../engine/engine.ts";
+import type {
+  AttendShape,
+  Engine,
+  EngineBuffer,
+  LayerRows,
+  RopeFrequencies,
+  RopeShape,
+  Weight,
+} from "../engine/engine.ts";
 import { assert } from "../errors.ts";
 import type { LayerWeights, ModelWeights } from "../weights/load-weights.ts";
 import type { ModelConfig } from "./config.ts";
@@ -104,6 +111,20 @@ export class Transformer {
         this.engine.ropeTable(table, frequencies, firstPosition, nTokens);
       }
     }
+  }
+
+  /** The one of `tables` that layer `l` rotates by. */
+  tableOf(l: number, tables: readonly EngineBuffer[]): EngineBuffer {
+    const table = tables[this.#layers[l]?.frequencies ?? -1];
+    if (table === undefined) assert(false, `layer ${l} exists`);
+    return table;
+  }
+
+  /** The output projection of layer `l`'s attention. */
+  outputWeight(l: number): Weight {
+    const layer = this.#layers[l];
+    if (layer === undefined) assert(false, `layer ${l} exists`);
+    return layer.weights.attentionOutput;
   }
 
   /** x f32[nTokens, hiddenSize] = embedding of `tokens` u32[nTokens]. */

@@ -213,6 +213,7 @@ class Run {
       budget: this.#spec?.budget,
       kernels,
       config: transformer.config,
+      outputWeight: (l) => transformer.outputWeight(l),
       // kvpress scores the newest row like any other.
       keepsNewest: false,
     });

@@ -5,14 +5,14 @@ import type { Method } from "../../src/compression/method.ts";
 import type { Segment } from "../../src/compression/segments.ts";
 import { createReferenceEngine } from "../../src/engine/reference/engine.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import type { Budget } from "../../src/types.ts";
+import type { Budget, TurnPolicy } from "../../src/types.ts";
 import { naiveSelect } from "./naive-select.ts";
 import { Rng } from "./rng.ts";
 
 export const N_HEADS = 4;
 export const N_KV_HEADS = 2;
 const HEAD_DIM = 8;
-const STRIDE = (N_HEADS + 2 * N_KV_HEADS) * HEAD_DIM;
+export const STRIDE = (N_HEADS + 2 * N_KV_HEADS) * HEAD_DIM;
 export const HEADROOM = 4;
 export const ROW_BYTES = 2 * HEAD_DIM * 4 + 4;
 const shape = { nHeads: N_HEADS, nKvHeads: N_KV_HEADS, headDim: HEAD_DIM };
@@ -45,9 +45,12 @@ interface Setup {
   readonly budget?: Budget;
   /** Sliding window per layer, 0 for none. */
   readonly windows?: readonly number[];
+  readonly turnPolicy?: TurnPolicy;
+  /** Default true, as in sessions without a budget in bytes. */
+  readonly canRestore?: boolean;
 }
 
-export function setUp({ method, budget, windows = [0, 0] }: Setup) {
+export function setUp({ method, budget, windows = [0, 0], turnPolicy, canRestore = true }: Setup) {
   const engine = createReferenceEngine();
   const cache = new KvCache(engine, {
     nLayers: windows.length,
@@ -55,6 +58,7 @@ export function setUp({ method, budget, windows = [0, 0] }: Setup) {
     headDim: HEAD_DIM,
     codec: "f32",
     headroom: HEADROOM,
+    canRestore,
   });
   const compressor = createCompressor({
     engine,
@@ -63,6 +67,7 @@ export function setUp({ method, budget, windows = [0, 0] }: Setup) {
     budget,
     kernels: naiveSelect,
     config: config(windows),
+    turnPolicy,
   });
   return { engine, cache, compressor, nLayers: windows.length };
 }
@@ -97,7 +102,10 @@ export async function prefill(
       const n = Math.min(chunkSize, nTokens - first);
       const angles = engine.slice(table, first * HEAD_DIM * 4, n * HEAD_DIM * 4);
       const rope = { ...shape, ropeStyle: "half" } as const;
-      engine.ropeAppend(slice(first, n), rows, angles, rope, firstPosition + first, n);
+      const position = firstPosition + first;
+      engine.ropeAppend(slice(first, n), rows, angles, rope, position, n);
+      const queries = { qkv: slice(first, n), table: angles, firstPosition: position, nTokens: n };
+      compressor.chunk(l, queries);
     }
     const nQueries = options.isAllQueries === true ? nTokens : compressor.wantsQueries(l);
     const first = nTokens - nQueries;
@@ -109,8 +117,8 @@ export async function prefill(
     engine.free(qkv);
     engine.free(table);
   }
-  compressor.finish();
   cache.advance(nTokens);
+  compressor.finish();
   cache.releaseStaging();
 }
 

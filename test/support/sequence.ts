@@ -11,7 +11,7 @@ import type { SessionOptions } from "../../src/types.ts";
 
 export interface SequenceOptions extends Pick<
   SessionOptions,
-  "method" | "budget" | "codec" | "chunkSize" | "headroom"
+  "method" | "budget" | "codec" | "chunkSize" | "headroom" | "turnPolicy"
 > {
   readonly signal?: AbortSignal;
 }
@@ -49,7 +49,7 @@ export class Sequence {
     useHidden?: (hidden: EngineBuffer) => Promise<void>,
   ): Promise<void> {
     const { transformer, kernels } = this.#model.parts;
-    const { method = "full", budget, chunkSize = 128, signal } = this.#options;
+    const { method = "full", budget, chunkSize = 128, signal, turnPolicy } = this.#options;
     const { cache, decoder } = this;
     const compressor = createCompressor({
       engine: transformer.engine,
@@ -58,6 +58,8 @@ export class Sequence {
       budget,
       kernels,
       config: transformer.config,
+      outputWeight: (l) => transformer.outputWeight(l),
+      turnPolicy,
     });
     const options = { transformer, cache, compressor, chunkSize, signal };
     const steps = prefill(Uint32Array.from(tokens), options, async (hidden) => {

@@ -54,6 +54,7 @@ export const USAGE: SessionUsage = {
     fullRows: 29_670,
     perLayer: [{ bytes: 6 * 2 ** 20, rows: [197, 197, 197] }],
   },
+  compression: { reason: "prompt", overflowRows: 0, keptMass: [0.9, 0.8], notes: [] },
   timing: {
     timeToFirstTokenMs: 1420,
     prefillMs: 1400,
@@ -143,7 +144,8 @@ async function* stream(
   const pieces = options.answers?.[call] ?? ["Ravens", " are", " black."];
   yield { type: "prefill", done: 100, total: 200 };
   yield { type: "prefill", done: 200, total: 200 };
-  yield { type: "compressed", usage: USAGE.cache };
+  const { cache, compression } = USAGE;
+  yield { type: "compressed", reason: "prompt", usage: cache, compression };
   for (const piece of pieces) {
     await options.onPiece?.(piece);
     if (generateOptions.signal?.aborted === true) {

@@ -14,6 +14,7 @@ import {
   prefill,
   type Rig,
   ROW_BYTES,
+  STRIDE,
   setUp,
 } from "../../support/compress-rig.ts";
 
@@ -152,8 +153,17 @@ describe("compressor, layer by layer", () => {
     expect(await kept(rig)).toEqual(await kept(alone));
   });
 
-  it("a later turn keeps within the budget, earlier rows included", async () => {
+  it("turnPolicy first: a later turn stays whole", async () => {
     const rig = setUp({ method: snapkv(), budget: { tokens: 12 } });
+    await prefill(rig, 30);
+    const before = rig.compressor.report();
+    await prefill(rig, 7, { seed: 2 });
+    expect(rig.cache.usage().keptRows).toBe(4 * (12 + 7));
+    expect(rig.compressor.report()).toBe(before);
+  });
+
+  it("turnPolicy each: a later turn keeps within the budget, earlier rows included", async () => {
+    const rig = setUp({ method: snapkv(), budget: { tokens: 12 }, turnPolicy: "each" });
     await prefill(rig, 30);
     await prefill(rig, 7, { seed: 2 });
     expect(rig.cache.usage().perLayer.map(({ rows }) => rows)).toEqual([
@@ -177,15 +187,18 @@ describe("compressor, layer by layer", () => {
 describe("compressor, memory", () => {
   it("with a budget in bytes the cache never holds more, its signals included", async () => {
     for (let seed = 0; seed < 8; seed++) {
-      const nTokens = 20 + seed * 9;
+      const nTokens = 60 + seed * 9;
       const signalBytes = N_HEADS * nTokens * 4;
       const stagingBytes = N_KV_HEADS * nTokens * ROW_BYTES;
       const cells = 2 * N_KV_HEADS;
-      const bytes = signalBytes + stagingBytes + cells * (HEADROOM + 7 + seed) * ROW_BYTES + seed;
+      const queryBytes = 5 * STRIDE * 4; // the window's queries, which prefill.ts holds
+      const scratchBytes = signalBytes + stagingBytes + queryBytes;
+      const bytes = scratchBytes + cells * (HEADROOM + 7 + seed) * ROW_BYTES + seed;
       const rig = setUp({ method: snapkv(), budget: { bytes } });
       await prefill(rig, nTokens);
       const { peakBytes, keptRows } = rig.cache.usage();
-      expect(peakBytes + signalBytes, `seed ${seed}`).toBeLessThanOrEqual(bytes);
+      const heldBytes = peakBytes + signalBytes + queryBytes;
+      expect(heldBytes, `seed ${seed}`).toBeLessThanOrEqual(bytes);
       expect(keptRows).toBe(cells * (7 + seed));
     }
   });
@@ -203,7 +216,7 @@ describe("compressor, memory", () => {
   });
 
   it("finish and release free the signals", async () => {
-    const rig = setUp({ method: snapkv(), budget: { tokens: 8 } });
+    const rig = setUp({ method: snapkv(), budget: { tokens: 8 }, turnPolicy: "each" });
     await prefill(rig, 30);
     expect(rig.engine.memory().bytes).toBe(rig.cache.usage().bytes);
     rig.compressor.planPrefill(30);
@@ -238,7 +251,7 @@ describe("createCompressor", () => {
     return "";
   };
   const parts = compose({
-    scorer: { needs: { prefill: ["colSum"], decode: [] }, score: () => null as never },
+    scorer: { needs: { prefill: ["hidden"], decode: [] }, score: () => null as never },
     selector: tokenTopK,
   });
 
@@ -252,14 +265,14 @@ describe("createCompressor", () => {
       /^unsupported-option: .*bytes/,
     );
     expect(refusal(defineMethod({ id: "h", create: () => parts }).create(), { keep: 0.5 })).toMatch(
-      /^unsupported-option: .*colSum/,
+      /^unsupported-option: .*hidden/,
     );
     const stepwise = {
       ...snapkv(),
       schedule: { prefill: "end", everySteps: 1, onOverflow: false },
     } as const;
     expect(refusal(stepwise, { keep: 0.5 })).toMatch(/^unsupported-option: /);
-    const sharing = { ...snapkv(), layerMap: { keepOf: () => 0 } };
+    const sharing = { ...snapkv(), layerMap: { storageOf: () => 0 } };
     expect(refusal(sharing, { keep: 0.5 })).toMatch(/^unsupported-option: .*share/);
     const picky = { ...snapkv(), validate: () => [{ what: "wants another model" }] };
     expect(refusal(picky, { keep: 0.5 })).toMatch(/wants another model/);

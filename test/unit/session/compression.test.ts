@@ -91,8 +91,8 @@ describe.each(METHODS)("$method, $budget", (options) => {
   );
 
   test("turn after turn compresses to the budget again, as by hand", async () => {
-    const session = model.session(options);
-    const sequence = new Sequence(model, options);
+    const session = model.session({ ...options, turnPolicy: "each" });
+    const sequence = new Sequence(model, { ...options, turnPolicy: "each" });
     let pending: number[] = [];
     for (const [begin, end] of [
       [0, 25],

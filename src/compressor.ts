@@ -1,0 +1,79 @@
+// What compress.ts offers to prefill.ts, decode.ts and session.ts. Types only.
+import type { KvCache } from "./cache/kv-cache.ts";
+import type { OverflowCause } from "./compress-plan.ts";
+import type { SelectKernels } from "./compression/kernels.ts";
+import type { Method } from "./compression/method.ts";
+import type { Segment } from "./compression/segments.ts";
+import type { EngineBuffer, Weight } from "./engine/engine.ts";
+import type { LayerQueries } from "./measure.ts";
+import type { ModelConfig } from "./model/config.ts";
+import type { MeasureEngine } from "./read-signals.ts";
+import type { Budget, CompressionReport, TurnPolicy } from "./types.ts";
+
+export interface CompressorOptions {
+  readonly engine: MeasureEngine;
+  readonly cache: KvCache;
+  readonly method: Method;
+  readonly budget?: Budget | undefined;
+  readonly kernels: SelectKernels;
+  readonly config: ModelConfig;
+  /** The output projection of layer `l`; without it `valueOutputNorms` is refused. */
+  readonly outputWeight?: (l: number) => Weight;
+  /** Default: `each` for methods that work in decode, else `first`. */
+  readonly turnPolicy?: TurnPolicy | undefined;
+  /**
+   * Whether the newest row stays whatever it scores. Default true; false is what implementations
+   * do that score it like any other, and what comparing with them takes.
+   */
+  readonly keepsNewest?: boolean | undefined;
+}
+
+/** What a decode step calls when its token has gone through layer `l`. */
+export interface StepProbe {
+  layer(l: number, queries: LayerQueries): void;
+}
+
+export interface Compressor {
+  /** The method sees all layers at once: nothing shrinks before `finish`. */
+  readonly needsAllLayers: boolean;
+  /**
+   * Decides the budget of a prompt of `nTokens` more tokens, and allocates what measuring needs.
+   * @param cause Of an overflow: the tokens are the newest, read again.
+   * @throws {KvasirError} `bad-option` (bytes too few for this prompt, marks), `out-of-memory`.
+   */
+  planPrefill(nTokens: number, marks?: readonly Segment[], cause?: OverflowCause): void;
+  /** Whether layer `l` is to be staged: its rows will be fewer than they are. */
+  stages(l: number): boolean;
+  /** How many of the prompt's last queries `compressLayer` wants for layer `l`. */
+  wantsQueries(l: number): number;
+  /** A chunk of the prompt went through layer `l`; its queries are still in the workspace. */
+  chunk(l: number, queries: LayerQueries): void;
+  /**
+   * Rows of `cache.openRows(l)` to keep, per kv head, for `closeLayer`; null: all.
+   *
+   * @param queries As `qkv` in `Engine.attend`: the newest `nQueries` tokens, rotated.
+   * @param firstPosition Position of the first of them.
+   */
+  compressLayer(
+    l: number,
+    queries: EngineBuffer,
+    firstPosition: number,
+    nQueries: number,
+  ): Promise<readonly Uint32Array[] | null>;
+  /** Ends the prompt: applies what a method with all layers in view decides; frees signals. */
+  finish(): void;
+  /** Frees signals and forgets the prompt, the state is as before it; nothing if there is none. */
+  release(): void;
+  /** Before a token is read: what is to be called for each layer; null: the method has no part. */
+  beginStep(): StepProbe | null;
+  /** After a token was read: whether rows were dropped, in all layers or in none. */
+  finishStep(): Promise<boolean>;
+  /** Why `nMore` tokens cannot be read before rows are dropped; null: they can. */
+  overflow(nMore: number): OverflowCause | null;
+  /** Whether rows can be dropped then, and how many of the newest tokens are to be read again. */
+  nReread(): number | null;
+  /** On the last run. */
+  report(): CompressionReport;
+  /** Frees everything. */
+  dispose(): void;
+}
