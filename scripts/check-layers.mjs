@@ -11,7 +11,7 @@ const units = [
   { layer: 1, unit: "tokenizer", paths: /^src\/tokenizer\// },
   { layer: 1, unit: "sampler", paths: /^src\/sampler\// },
   { layer: 1, unit: "compression", paths: /^src\/compression\// },
-  { layer: 2, unit: "engine interface", paths: /^src\/engine\/engine\.ts$/ },
+  { layer: 2, unit: "engine interface", paths: /^src\/engine\/(engine|alloc-all)\.ts$/ },
   { layer: 2, unit: "cache", paths: /^src\/cache\// },
   { layer: 2, unit: "weights/formats", paths: /^src\/weights\/formats\// },
   { layer: 3, unit: "engine/reference", paths: /^src\/engine\/reference\// },
