@@ -65,10 +65,16 @@ const CLASSES: Readonly<Record<string, PressClass>> = {
   PyramidKVPress: {
     name: "pyramidkv",
     parameters: { ...SNAPKV_PARAMETERS, beta: "beta" },
+    fixed: { form: "rounded" },
     noise: SNAPKV_NOISE,
   },
-  TOVAPress: { name: "tova", noise: 5e-7 },
-  ObservedAttentionPress: { name: "observed-attention", noise: 5e-7 },
+  // Once, after the prompt.
+  TOVAPress: { name: "tova", fixed: { interval: 0 }, noise: 5e-7 },
+  ObservedAttentionPress: {
+    name: "h2o",
+    fixed: { recentShare: 0, isPerQuery: true, interval: 0 },
+    noise: 5e-7,
+  },
   ExpectedAttentionPress: {
     name: "expected-attention",
     parameters: {
@@ -97,7 +103,8 @@ interface Wrapper {
 const WRAPPERS: Readonly<Record<string, Wrapper>> = {
   ChunkKVPress: {
     name: "chunkkv",
-    parameters: { chunk_length: "chunkLength" },
+    parameters: { chunk_length: "chunkSize" },
+    fixed: { fill: "kvpress" },
     rule: (params) => ({ kind: "chunks", chunkLength: numberOr(params["chunk_length"], 20) }),
   },
   ChunkPress: {
@@ -171,7 +178,7 @@ function specOf(
 ): MethodSpec {
   const given = Object.entries(parameters).filter(([theirs]) => params[theirs] !== undefined);
   const values = given.map(([theirs, ours]) => [ours, params[theirs]]);
-  return { ...fixed, ...Object.fromEntries(values), name };
+  return { ...fixed, ...Object.fromEntries<unknown>(values), name };
 }
 
 function noiseOf(own: PressClass | undefined, params: JsonObject): Tolerance {

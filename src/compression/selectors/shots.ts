@@ -64,27 +64,31 @@ export function unitsOf(
   const { segments } = context.sequence;
   const positions = context.rows.positions[0] ?? new Uint32Array(0);
   const n = positions.length;
-  const question = segments.at(-1)?.kind === "question" ? segments.at(-1) : undefined;
-  const rangeOf = ({ begin, end }: Segment) => [rowAt(positions, begin), rowAt(positions, end)];
-  const reserved = new Set(context.forced[0]);
-  const add = (row: number) => {
-    if (row >= 0 && row < n && reserved.size < budget) reserved.add(row);
-  };
-  if (n > 0) add(n - 1);
-  for (let row = 0; row < options.nSink; row++) add(row);
-  if (options.forcesQuestion) {
-    const [begin = 0] = question ? rangeOf(question) : [n - scores.nRecent];
-    for (let row = n - 1; row >= begin; row--) add(row);
-  }
+  const last = segments.at(-1);
+  const question = last?.kind === "question" ? last : undefined;
+  const rangeOf = ({ begin, end }: Segment): [number, number] => [
+    rowAt(positions, begin),
+    rowAt(positions, end),
+  ];
   const system = segments.filter(({ kind }) => options.forcesSystem && kind === "system");
-  for (const [begin = 0, end = 0] of system.map(rangeOf)) {
-    for (let row = begin; row < end; row++) add(row);
-  }
+  const firstAsked = question ? rangeOf(question)[0] : Math.max(0, n - scores.nRecent);
+  const wanted = [
+    n - 1,
+    ...between(0, Math.min(options.nSink, n)),
+    ...(options.forcesQuestion ? between(firstAsked, n).reverse() : []),
+    ...system.flatMap((segment) => between(...rangeOf(segment))),
+  ];
+  const reserved = new Set(context.forced[0]);
+  for (const row of wanted) if (row >= 0 && reserved.size < budget) reserved.add(row);
   const units = segments.filter((one) => !system.includes(one) && one !== question);
   return {
     bounds: Uint32Array.from(units.flatMap(rangeOf)),
     reserved: Uint32Array.from(reserved).sort(),
   };
+}
+
+function between(begin: number, end: number): number[] {
+  return Array.from({ length: end - begin }, (_, i) => begin + i);
 }
 
 /** The first row at `position` or after it. */

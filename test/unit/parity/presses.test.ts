@@ -46,6 +46,20 @@ describe("mapPress", () => {
     });
   });
 
+  test("parameters that no press has make methods what kvpress does", () => {
+    expect(mapPress({ class: "TOVAPress" }).method).toEqual({ name: "tova", interval: 0 });
+    expect(mapPress({ class: "ObservedAttentionPress" }).method).toEqual({
+      name: "h2o",
+      recentShare: 0,
+      isPerQuery: true,
+      interval: 0,
+    });
+    const pyramid = { ...SNAPKV, class: "PyramidKVPress", beta: 4 };
+    expect(mapPress(pyramid).method).toMatchObject({ name: "pyramidkv", beta: 4, form: "rounded" });
+    const chunked = { class: "ChunkKVPress", press: SNAPKV, chunk_length: 10 };
+    expect(mapPress(chunked).method).toMatchObject({ chunkSize: 10, fill: "kvpress" });
+  });
+
   test("a class that is not known has no method", () => {
     expect(mapPress({ class: "NovelPress" }).method).toBe(undefined);
     expect(mapPress({ class: "constructor" }).method).toBe(undefined);
