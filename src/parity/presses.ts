@@ -177,7 +177,7 @@ function specOf(
   params: JsonObject,
 ): MethodSpec {
   const given = Object.entries(parameters).filter(([theirs]) => params[theirs] !== undefined);
-  const values = given.map(([theirs, ours]) => [ours, params[theirs]]);
+  const values = given.map(([theirs, ours]) => [ours, params[theirs]] as const);
   return { ...fixed, ...Object.fromEntries<unknown>(values), name };
 }
 
