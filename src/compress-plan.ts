@@ -45,6 +45,8 @@ export class Planner {
   readonly #budget: Budget | undefined;
   readonly #config: ModelConfig;
   readonly #kernels: SelectKernels;
+  /** Tokens that the last call of `overflow` asked about. */
+  #nWanted = 1;
 
   constructor({ cache, method, budget, config, kernels, turnPolicy }: PlannerOptions) {
     this.turnPolicy = turnPolicy ?? (method.schedule.everySteps > 0 ? "each" : "first");
@@ -57,8 +59,7 @@ export class Planner {
 
   /** Whether a prompt is compressed, as far as turns go. A budget in bytes holds at every turn. */
   isDue(seen: number): boolean {
-    const isBytes = this.#budget !== undefined && "bytes" in this.#budget;
-    return seen === 0 || this.turnPolicy === "each" || isBytes;
+    return seen === 0 || this.turnPolicy === "each" || this.#isBytes();
   }
 
   /** Sliding-window layers are bounded by themselves: the method leaves their rows alone. */
@@ -86,51 +87,104 @@ export class Planner {
   }
 
   /** u32[nLayers][nKvHeads]: rows that may stay. */
-  budget({ lengths, nTokens, segments, scratchBytes }: PlanRequest): Uint32Array[] {
+  budget(request: PlanRequest, canStay = true): Uint32Array[] {
+    const planned = this.#plan(request, canStay);
+    if (!this.#isBytes()) return planned;
+    // What is left must fit beside the work of dropping more, once the headroom is used.
+    const later = this.#laterBytes(this.#leftRows(planned, request.lengths));
+    if (later <= request.scratchBytes) return planned;
+    return this.#plan({ ...request, scratchBytes: later }, canStay);
+  }
+
+  /** @param canStay Everything may, where it fits. */
+  #plan(
+    { lengths, nTokens, segments, scratchBytes }: PlanRequest,
+    canStay: boolean,
+  ): Uint32Array[] {
     const longest = Math.max(0, ...lengths.flatMap((length) => [...length]));
-    const isBytes = this.#budget !== undefined && "bytes" in this.#budget;
+    const others = lengths.map((length, l) =>
+      this.evicts(l) ? 0 : length.reduce((sum, n) => sum + Math.min(n, this.staysRows(l)), 0),
+    );
     return planBudget({
       kernels: this.#kernels,
       budget: this.#budget,
-      nRows: isBytes ? longest : nTokens,
+      nRows: this.#isBytes() ? longest : nTokens,
       nKvHeads: this.#config.nKvHeads,
       evicts: this.#config.layers.map((_, l) => this.evicts(l)),
+      otherRows: others.reduce((sum, n) => sum + n, 0),
       minRows: Math.max(this.#method.minRows, forcedCount(segments)),
       isShared: !this.#method.capabilities.raggedHeads,
       cost: {
         rowBytes: this.#rowBytes(),
         headroom: this.#cache.headroom,
         scratchBytes,
-        growthBytes: this.#oldBytes(),
+        growthBytes: canStay ? this.#laterBytes(lengths) : Infinity,
       },
       allocator: this.#method.allocator,
     });
   }
 
+  #leftRows(planned: readonly Uint32Array[], lengths: readonly Uint32Array[]): Uint32Array[] {
+    return lengths.map((length, l) =>
+      length.map((n, head) => Math.min(n, planned[l]?.[head] ?? n, this.staysRows(l))),
+    );
+  }
+
   /** The same after an overflow: what is left lets the session go on. */
-  smallBudget(request: PlanRequest): Uint32Array[] {
+  smallBudget(request: PlanRequest, cause: OverflowCause): Uint32Array[] {
+    const { headroom } = this.#cache;
+    const nMore = this.#isBytes() ? Math.max(this.#nWanted, headroom) : 0;
+    const later = request.lengths.map((length) => length.map((n) => n + nMore));
+    const scratchBytes = this.scratchBytes(later, this.nReread());
     const nTokens = Math.min(request.nTokens, this.#config.contextLength);
-    const planned = this.budget({ ...request, nTokens });
-    return planned.map((rows, l) => rows.map((n) => Math.min(n, this.overflowRows(l))));
+    // That everything would fit as it is does not help: something has to go.
+    const planned = this.budget({ ...request, nTokens, scratchBytes }, false);
+    return planned.map((rows, l) =>
+      rows.map((n, head) => {
+        const length = request.lengths[l]?.[head] ?? 0;
+        const shorter =
+          cause === "bytes" ? Math.max(this.#method.minRows, length - headroom) : length;
+        return Math.min(n, shorter, this.overflowRows(l));
+      }),
+    );
   }
 
   /** The same in decode: `{ keep }` of the prompt, `{ tokens }` and `{ bytes }` however long it gets. */
   stepBudget({ seen, promptLength, segments }: SequenceMeta): Uint32Array[] {
-    const { layers, nKvHeads, contextLength } = this.#config;
+    const { layers, contextLength } = this.#config;
     const isKeep = this.#budget === undefined || "keep" in this.#budget;
-    const held = layers.map((_, l) => this.#cache.layer(l).length);
-    return this.budget({
-      lengths: layers.map(() => new Uint32Array(nKvHeads).fill(contextLength)),
-      nTokens: isKeep ? seen + promptLength : contextLength,
-      segments,
-      scratchBytes: this.scratchBytes(held, 1),
-    });
+    const { headroom } = this.#cache;
+    const later = layers.map((_, l) => this.#cache.layer(l).length.map((n) => n + headroom));
+    return this.budget(
+      {
+        lengths: later,
+        nTokens: isKeep ? seen + promptLength : contextLength,
+        segments,
+        scratchBytes: this.scratchBytes(later, this.nReread()),
+      },
+      false,
+    );
   }
 
   /** Rows of a layer beyond that: `{ keep }` speaks of the prompt, generated rows come on top. */
   stepExtra({ nGenerated = 0 }: SequenceMeta): number {
     const isKeep = this.#budget === undefined || "keep" in this.#budget;
     return isKeep ? nGenerated * this.#config.nKvHeads : 0;
+  }
+
+  /**
+   * Rows per head of a layer that the method leaves alone which stay whenever bytes are scarce: in a
+   * sliding-window layer no query sees more.
+   */
+  staysRows(l: number): number {
+    return this.#config.layers[l]?.window || Infinity;
+  }
+
+  /** Rows per head that may stay when there is too much, in layers that the method leaves alone. */
+  limit(l: number, cause: OverflowCause | undefined): number {
+    if (this.evicts(l)) return Infinity;
+    if (cause === "context") return this.overflowRows(l);
+    return cause === undefined && !this.#isBytes() ? Infinity : this.staysRows(l);
   }
 
   /** Rows per head that may stay after an overflow, so that there is room to go on. */
@@ -143,6 +197,19 @@ export class Planner {
 
   /** Staging, signals, and the old buffers of a layer while its new ones are filled. */
   scratchBytes(lengths: readonly Uint32Array[], nQueries: number): number {
+    const oldBytes = this.#cache.usage().perLayer.map((layer) => layer.bytes);
+    return this.#workBytes(lengths, nQueries) + Math.max(0, ...oldBytes);
+  }
+
+  /** The same when heads of these lengths have used up their headroom. */
+  #laterBytes(lengths: readonly Uint32Array[]): number {
+    const { headroom } = this.#cache;
+    const grown = lengths.map((length) => length.map((n) => n + headroom));
+    const sums = grown.map((length) => length.reduce((sum, n) => sum + n, 0));
+    return this.#workBytes(grown, this.nReread()) + Math.max(0, ...sums) * this.#rowBytes();
+  }
+
+  #workBytes(lengths: readonly Uint32Array[], nQueries: number): number {
     const { needs } = this.#method;
     const config = this.#config;
     const stagedBytes = rowByteLength(codecs[this.#cache.codec].staging, this.#cache.headDim);
@@ -152,8 +219,7 @@ export class Planner {
       Math.max(0, ...sums) * stagedBytes +
       measureByteLength(needs, config, longest) +
       nQueries * qkvStride(config) * F32_BYTES +
-      (this.evictsSteps() ? stepByteLength(needs.decode, config, longest) : 0) +
-      this.#oldBytes()
+      (this.evictsSteps() ? stepByteLength(needs.decode, config, longest) : 0)
     );
   }
 
@@ -185,9 +251,10 @@ export class Planner {
     const spans = layers.map(({ window }, l) => (window > 0 ? 0 : cache.span(l)));
     if (Math.max(0, ...spans) + nMore > contextLength) return "context";
     const budget = this.#budget;
-    if (budget === undefined || "keep" in budget || nMore > 1 || this.evictsSteps()) return null;
-    if ("bytes" in budget) return this.#growsBeyond(budget.bytes) ? "bytes" : null;
-    if (this.turnPolicy === "first") return null;
+    this.#nWanted = nMore;
+    if (budget === undefined || "keep" in budget || cache.seen === 0) return null;
+    if ("bytes" in budget) return this.#growsBeyond(budget.bytes, nMore) ? "bytes" : null;
+    if (this.turnPolicy === "first" || nMore > 1 || this.evictsSteps()) return null;
     const isLong = layers.some(
       (_, l) =>
         this.evicts(l) && cache.layer(l).length.some((n) => n >= budget.tokens + cache.headroom),
@@ -195,23 +262,27 @@ export class Planner {
     return isLong ? "tokens" : null;
   }
 
-  /** Whether room for another token would leave too few bytes to compress later. */
-  #growsBeyond(bytes: number): boolean {
+  /** Whether `nMore` tokens would leave too few bytes to compress then or later. */
+  #growsBeyond(bytes: number, nMore: number): boolean {
     const cache = this.#cache;
     const { layers, nKvHeads } = this.#config;
     const all = layers.map((_, l) => cache.layer(l));
     const isFull = all.some(({ length, capacity }) =>
       length.some((n, head) => n >= (capacity[head] ?? 0)),
     );
-    if (!isFull) return false;
-    const growth = layers.length * nKvHeads * cache.headroom * this.#rowBytes();
-    const grown = all.map(({ length }) => length.map((n) => n + cache.headroom));
-    const scratch = this.scratchBytes(grown, this.nReread());
-    return cache.usage().bytes + growth + scratch > bytes;
+    if (nMore === 1 && !isFull) return false;
+    const lengths = all.map(({ length }) => length.slice());
+    if (nMore === 1) {
+      const growth = layers.length * nKvHeads * cache.headroom * this.#rowBytes();
+      return cache.usage().bytes + growth + this.#laterBytes(lengths) > bytes;
+    }
+    // A longer input is read into the staging area and compressed layer by layer.
+    const longer = lengths.map((length) => length.map((n) => n + nMore));
+    return cache.usage().bytes + this.scratchBytes(longer, this.nReread()) > bytes;
   }
 
-  #oldBytes(): number {
-    return Math.max(0, ...this.#cache.usage().perLayer.map((layer) => layer.bytes));
+  #isBytes(): boolean {
+    return this.#budget !== undefined && "bytes" in this.#budget;
   }
 
   #rowBytes(): number {

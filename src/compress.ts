@@ -110,7 +110,8 @@ class MethodCompressor implements Compressor {
     const isDue = cause !== undefined || planner.isDue(seen);
     const scratchBytes = planner.scratchBytes(lengths, Math.max(windowSize, 1));
     const request = { lengths, nTokens: seen + nTokens, segments, scratchBytes };
-    const budget = cause === undefined ? planner.budget(request) : planner.smallBudget(request);
+    const budget =
+      cause === undefined ? planner.budget(request) : planner.smallBudget(request, cause);
     const owner = (l: number): number => method.layerMap?.keepOf?.(l) ?? l;
     const runs = lengths.map(
       (length, l) => isDue && planner.runs(owner(l), length, budget[owner(l)]),
@@ -132,7 +133,9 @@ class MethodCompressor implements Compressor {
   }
 
   stages(l: number): boolean {
-    return !this.needsAllLayers && (this.#planned().runs[l] === true || this.#trims(l));
+    const { runs, sequence } = this.#planned();
+    const isShrunk = runs[l] === true || this.#trims(l, sequence.promptLength);
+    return !this.needsAllLayers && isShrunk;
   }
 
   wantsQueries(l: number): number {
@@ -153,8 +156,8 @@ class MethodCompressor implements Compressor {
   ): Promise<readonly Uint32Array[] | null> {
     const prompt = this.#planned();
     const { method, cache } = this.#options;
-    if (this.#trims(l)) {
-      const limit = this.#planner.overflowRows(l);
+    if (this.#trims(l, 0)) {
+      const limit = this.#planner.limit(l, prompt.cause);
       prompt.lists.set(l, newest(cache.knownPositions(l), limit));
     }
     if (this.#measures(l)) {
@@ -278,12 +281,10 @@ class MethodCompressor implements Compressor {
     return owner === l && this.#planned().runs[l] === true;
   }
 
-  /** Layers that the method leaves alone lose their oldest rows when the context is used up. */
-  #trims(l: number): boolean {
-    const { cause } = this.#planned();
-    const isLong = (limit: number): boolean =>
-      this.#options.cache.openRows(l).length.some((n) => n > limit);
-    return cause === "context" && !this.#planner.evicts(l) && isLong(this.#planner.overflowRows(l));
+  /** Layers that the method leaves alone lose their oldest rows where they have to. */
+  #trims(l: number, nMore: number): boolean {
+    const limit = this.#planner.limit(l, this.#planned().cause);
+    return this.#options.cache.openRows(l).length.some((n) => n + nMore > limit);
   }
 
   /** Notes what the method answered on the layers asked about since. */

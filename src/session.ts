@@ -1,6 +1,7 @@
 // The whole run on one page: prefill -> compress -> decode -> sample -> stream.
 import { KvCache } from "./cache/kv-cache.ts";
 import { createCompressor, type Compressor } from "./compress.ts";
+import type { OverflowCause } from "./compress-plan.ts";
 import type { SelectKernels } from "./compression/kernels.ts";
 import { createMethod } from "./compression/registry.ts";
 import type { Segment } from "./compression/segments.ts";
@@ -32,6 +33,8 @@ import { Yielder } from "./yielder.ts";
 
 /** Tokens that penalties look back at, as in llama.cpp. */
 const N_RECENT = 64;
+/** Reasons to drop rows that can hold at once. */
+const MAX_CAUSES = 2;
 
 export interface SessionParts {
   readonly transformer: Transformer;
@@ -209,13 +212,24 @@ export class LocalSession implements Session {
    * @throws {KvasirError} `cache-full` where the method cannot, or not enough.
    */
   async *#makeRoom(nMore: number, signal: AbortSignal | undefined): AsyncGenerator<GenerateEvent> {
-    const cache = this.#cache;
-    const cause = this.#compressor.overflow(nMore);
-    if (cause === null) return;
-    const nReread = Math.min(this.#compressor.nReread() ?? 0, this.#recent.length, N_RECENT);
-    if (nReread === 0) throw this.#full(nMore);
-    const newest = Uint32Array.from(this.#recent.slice(-nReread));
-    cache.truncate(cache.seen - nReread);
+    let cause = this.#compressor.overflow(nMore);
+    // The context and the budget may both be used up.
+    for (let n = 0; cause !== null; n++) {
+      const nReread = Math.min(this.#compressor.nReread() ?? 0, this.#recent.length, N_RECENT);
+      if (nReread === 0 || n === MAX_CAUSES) throw this.#full(nMore);
+      await this.#readAgain(nReread, cause, signal);
+      yield this.#compressed("overflow");
+      cause = this.#compressor.overflow(nMore);
+    }
+  }
+
+  async #readAgain(
+    nTokens: number,
+    cause: OverflowCause,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const newest = Uint32Array.from(this.#recent.slice(-nTokens));
+    this.#cache.truncate(this.#cache.seen - nTokens);
     let isDone = false;
     try {
       const steps = this.#prefill(newest, { signal, cause }, () => {});
@@ -225,8 +239,6 @@ export class LocalSession implements Session {
       // What is not in the cache any more is read with the next prompt.
       if (!isDone) this.#forgetNewest(newest);
     }
-    if (this.#compressor.overflow(nMore) !== null) throw this.#full(nMore);
-    yield this.#compressed("overflow");
   }
 
   #prefill(

@@ -26,6 +26,8 @@ export interface BudgetRequest {
   readonly nKvHeads: number;
   /** Per layer: whether rows may be dropped there. */
   readonly evicts: readonly boolean[];
+  /** Rows that layers which evict nothing hold in the end, all heads together. Default: all. */
+  readonly otherRows?: number;
   /** Rows per head that must be left; above `nRows` it counts as `nRows`. */
   readonly minRows: number;
   readonly isShared: boolean;
@@ -120,7 +122,7 @@ function totalRows(request: BudgetRequest, nCells: number, minRows: number): num
 }
 
 function rowsInBytes(
-  { nRows, nKvHeads, evicts, cost }: BudgetRequest,
+  { nRows, nKvHeads, evicts, cost, otherRows }: BudgetRequest,
   bytes: number,
   nCells: number,
   minRows: number,
@@ -130,7 +132,8 @@ function rowsInBytes(
   // Nothing is staged where everything stays.
   const growthBytes = cost.growthBytes ?? 0;
   if (headroomBytes + nHeads * nRows * cost.rowBytes + growthBytes <= bytes) return nCells * nRows;
-  const otherBytes = headroomBytes + cost.scratchBytes + (nHeads - nCells) * nRows * cost.rowBytes;
+  const restBytes = (otherRows ?? (nHeads - nCells) * nRows) * cost.rowBytes;
+  const otherBytes = headroomBytes + cost.scratchBytes + restBytes;
   const total = Math.floor((bytes - otherBytes) / cost.rowBytes);
   if (nCells === 0 || total < nCells * minRows) {
     const least = otherBytes + nCells * minRows * cost.rowBytes;

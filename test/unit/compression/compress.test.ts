@@ -94,7 +94,7 @@ describe("compressor, layer by layer", () => {
   });
 
   it("a budget that reaches stages nothing, measures nothing, and keeps all", async () => {
-    for (const budget of [{ tokens: 20 }, { keep: 1 }, { bytes: 4 * 24 * ROW_BYTES }]) {
+    for (const budget of [{ tokens: 20 }, { keep: 1 }, { bytes: 12 * 24 * ROW_BYTES }]) {
       const rig = setUp({ method: snapkv(), budget });
       rig.compressor.planPrefill(20);
       expect(rig.compressor.stages(0)).toBe(false);
