@@ -40,7 +40,7 @@ export function defineWrapper<Set extends ParameterSet, State = MethodState>(dec
         parameters: { ...shown, ...own },
         create: (values) => {
           const ofScorer = readParameters(name, inner.parameters, only(values, shown));
-          return declaration.create(values as unknown as Values<Set>, inner.create(ofScorer));
+          return declaration.create(values, inner.create(ofScorer));
         },
       }).create(given);
     },
