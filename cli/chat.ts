@@ -57,7 +57,7 @@ export function chatCommand(load: Load, openInput: () => LineInput): Command {
     ),
     run: async (args, io) => {
       const values = parseOptions(OPTIONS, args);
-      checkModelOptions(values);
+      const method = await checkModelOptions(values);
       const progress = createProgress(io);
       const model = await loadModel(load, values, io, progress);
       const input = openInput();
@@ -68,7 +68,8 @@ export function chatCommand(load: Load, openInput: () => LineInput): Command {
             "Cannot chat: the model has no chat template; use kvasir run --raw",
           );
         }
-        await new Conversation(model, values, io, progress, input).run();
+        const session = model.session(sessionOptions(values, method));
+        await new Conversation(model, session, values, io, progress, input).run();
       } finally {
         input.close();
         progress.finish();
@@ -95,6 +96,7 @@ class Conversation {
 
   constructor(
     model: Model,
+    session: Session,
     values: OptionValues<typeof OPTIONS>,
     io: CommandIo,
     progress: Progress,
@@ -105,7 +107,7 @@ class Conversation {
     this.#io = io;
     this.#progress = progress;
     this.#input = input;
-    this.#session = model.session(sessionOptions(values));
+    this.#session = session;
     this.#forget();
   }
 

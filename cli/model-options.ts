@@ -1,5 +1,5 @@
 // The options that `run` and `chat` share: which model, how it is run, how the answer is drawn.
-import { createMethod } from "../src/compression/registry.ts";
+import type { MethodSpec } from "../src/compression/registry.ts";
 import type { ModelSource } from "../src/runtime/runtime.ts";
 import type {
   GenerateOptions,
@@ -9,9 +9,9 @@ import type {
   SessionOptions,
 } from "../src/types.ts";
 import type { CommandIo } from "./command.ts";
+import { loadMethod } from "./method-file.ts";
 import {
   budgetOf,
-  parseMethod,
   UsageError,
   type OptionSpecs,
   type OptionValues,
@@ -26,7 +26,7 @@ export const MODEL_OPTIONS = {
   method: {
     type: "text",
     value: "NAME",
-    help: "Compression method, with parameters as NAME:KEY=VALUE,... (default: full)",
+    help: "Compression method or ./module.mjs, with parameters as NAME:KEY=VALUE,... (default: full)",
   },
   keep: {
     type: "number",
@@ -107,15 +107,16 @@ type AnswerValues = OptionValues<typeof ANSWER_OPTIONS>;
 /**
  * Before a model is loaded: what can be said without it.
  *
+ * @returns The method, undefined for the default.
  * @throws {UsageError} No model; two budgets; a budget without a method.
- * @throws {KvasirError} `not-found` for the method's name, `bad-option` for its parameters.
+ * @throws {KvasirError} `not-found` for the method's name or file, `bad-option` for its parameters.
  */
-export function checkModelOptions(values: ModelValues): void {
+export async function checkModelOptions(values: ModelValues): Promise<MethodSpec | undefined> {
   if (values.model === undefined) throw new UsageError("--model is required: a GGUF file or URL");
   if (budgetOf(values) !== undefined && values.method === undefined) {
     throw new UsageError("A budget needs a method, such as --method snapkv");
   }
-  if (values.method !== undefined) createMethod(parseMethod(values.method));
+  return values.method === undefined ? undefined : loadMethod(values.method);
 }
 
 export async function loadModel(
@@ -144,10 +145,10 @@ export async function loadModel(
   }
 }
 
-export function sessionOptions(values: ModelValues): SessionOptions {
+export function sessionOptions(values: ModelValues, method?: MethodSpec): SessionOptions {
   const budget = budgetOf(values);
   return {
-    ...(values.method === undefined ? {} : { method: parseMethod(values.method) }),
+    ...(method === undefined ? {} : { method }),
     ...(budget === undefined ? {} : { budget }),
     ...(values.codec === undefined ? {} : { codec: values.codec }),
     ...(values.flow === undefined ? {} : { flow: values.flow }),

@@ -45,7 +45,7 @@ export function runCommand(load: Load): Command {
     ),
     run: async (args, io) => {
       const values = parseOptions(OPTIONS, args);
-      checkModelOptions(values);
+      const method = await checkModelOptions(values);
       if (values.prompt === undefined) throw new UsageError("--prompt is required");
       if (values.raw && values.system !== undefined) {
         throw new UsageError("--system needs the chat template, which --raw leaves out");
@@ -56,7 +56,7 @@ export function runCommand(load: Load): Command {
       try {
         const input = inputOf(model, text, values, io);
         checkLength(model, input);
-        const session = model.session(sessionOptions(values));
+        const session = model.session(sessionOptions(values, method));
         await answer(model, session, input, values, io, progress);
       } finally {
         progress.finish();

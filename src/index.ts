@@ -11,7 +11,17 @@ export type { LayerConfig, ModelConfig } from "./model/config.ts";
 export type { ModelSource, Runtime } from "./runtime/runtime.ts";
 export type { ChatMessage, ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
 export type * from "./types.ts";
-export { defineMethod } from "./compression/define-method.ts";
+export { compose, type Composition } from "./compression/compose.ts";
+export {
+  defineMethod,
+  type MethodDefinition,
+  type MethodParts,
+} from "./compression/define-method.ts";
+export type { SelectKernels } from "./compression/kernels.ts";
+export type * from "./compression/method.ts";
+export { flag, integer, oneOf, real } from "./compression/parameters.ts";
+export type { Segment, SegmentKind, Splitter } from "./compression/segments.ts";
+export { tokenTopK } from "./compression/selectors/token-top-k.ts";
 export { methodNames } from "./compression/registry.ts";
 
 /**
