@@ -22,6 +22,7 @@ import { capture, root, run, say } from "./lib/run.mjs";
 import {
   ensureWasmBindgen,
   ensureWasmPack,
+  threadsSysroot,
   toolchainEnv,
   wasmBindgenVersion,
   wasmToolchain,
@@ -51,7 +52,11 @@ async function buildAll() {
   });
   await ensureWasmBindgen(wasmBindgenVersion(crate));
   const hash = sourcesHash(); // before: a change during the build makes it stale
-  for (const build of builds) await buildOne(toolchain, wasmPack, build);
+  const sysroot = await threadsSysroot(toolchain, join(crate, "target"));
+  for (const build of builds) {
+    const own = build.hasThreads ? [`--sysroot=${sysroot}`, ...build.flags] : build.flags;
+    await buildOne(toolchain, wasmPack, { name: build.name, flags: own });
+  }
   const known = new Set(["hash.json", ...builds.map(({ name }) => name)]);
   for (const name of readdirSync(output)) {
     if (!known.has(name)) rmSync(join(output, name), { recursive: true });

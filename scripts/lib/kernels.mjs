@@ -4,10 +4,37 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./run.mjs";
 
-/** One .wasm per feature set. `relaxed` is faster where relaxed SIMD exists; same bits. */
+/** What a memory shared with workers asks of the compiler and the linker. */
+const shared = [
+  "--shared-memory",
+  "--import-memory",
+  "--max-memory=4294967296",
+  ...["__stack_pointer", "__wasm_init_tls", "__tls_size", "__tls_align", "__tls_base"].map(
+    (name) => `--export=${name}`,
+  ),
+  "--export=__heap_base",
+].flatMap((option) => ["-C", `link-arg=${option}`]);
+
+const features = (list) => ["-C", `target-feature=${list}`];
+const atomics = "+atomics,+bulk-memory,+mutable-globals";
+
+/**
+ * One .wasm per feature set. `relaxed` is faster where relaxed SIMD exists; `-threads` shares its
+ * memory with workers, where that is allowed. All give the same bits.
+ */
 export const builds = [
-  { name: "simd128", flags: ["-C", "target-feature=+simd128"] },
-  { name: "relaxed", flags: ["-C", "target-feature=+simd128,+relaxed-simd"] },
+  { name: "simd128", flags: features("+simd128"), hasThreads: false },
+  { name: "relaxed", flags: features("+simd128,+relaxed-simd"), hasThreads: false },
+  {
+    name: "simd128-threads",
+    flags: [...features(`${atomics},+simd128`), ...shared],
+    hasThreads: true,
+  },
+  {
+    name: "relaxed-threads",
+    flags: [...features(`${atomics},+simd128,+relaxed-simd`), ...shared],
+    hasThreads: true,
+  },
 ];
 
 export const crate = join(root, "rust-kernels");

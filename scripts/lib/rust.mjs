@@ -3,7 +3,7 @@
 // Ordinary way: rustup, which downloads the target. Where there is no rustup, or it cannot
 // download, Debian's `rustc-web` packages carry the source of std, from which the target is built once.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { copyFile, rename, writeFile } from "node:fs/promises";
+import { copyFile, rename, symlink, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { aptInstall, capture, isExecutable, isReachable, run, say, which } from "./run.mjs";
@@ -113,23 +113,25 @@ async function buildTargetByDebian() {
   }
 }
 
-/** Compiles std as the dependency of an empty crate. */
-async function buildStd({ rustc, cargo, linker }, folder) {
+/** Compiles std as the dependency of an empty crate, with `extra` flags; Debian's crates are vendored. */
+async function buildStd({ rustc, cargo, linker }, folder, extra = []) {
   mkdirSync(join(folder, "src"));
   mkdirSync(join(folder, ".cargo"));
   const manifest = '[package]\nname = "empty"\nversion = "0.0.0"\nedition = "2021"\n';
   await writeFile(join(folder, "Cargo.toml"), `${manifest}[lib]\ncrate-type = ["cdylib"]\n`);
   await writeFile(join(folder, "src", "lib.rs"), "");
-  await writeFile(
-    join(folder, ".cargo", "config.toml"),
+  const isDebian = dirname(rustc) === debianBin;
+  const vendored =
     `[source.crates-io]\nreplace-with = "vendored"\n` +
-      `[source.vendored]\ndirectory = "${debianSource}/vendor"\n`,
-  );
+    `[source.vendored]\ndirectory = "${debianSource}/vendor"\n`;
+  await writeFile(join(folder, ".cargo", "config.toml"), isDebian ? vendored : "");
   // Without embed-bitcode, crates with `lto = true` fail: "Can't find section .llvmbc".
   const flags = [
-    ["-C", `linker=${linker}`],
-    ["-C", "embed-bitcode=yes"],
-    [`--remap-path-prefix=${dirname(debianSource)}=/rust`],
+    ...(linker === null ? [] : ["-C", `linker=${linker}`]),
+    ...["-C", "embed-bitcode=yes"],
+    ...extra,
+    `--remap-path-prefix=${dirname(debianSource)}=/rust`,
+    `--remap-path-prefix=${folder}=/std`,
   ];
   await run(cargo, ["build", "--release", "--target", target, "-Z", "build-std=std,panic_abort"], {
     cwd: folder,
@@ -137,10 +139,54 @@ async function buildStd({ rustc, cargo, linker }, folder) {
       ...process.env,
       RUSTC: rustc,
       RUSTC_BOOTSTRAP: "1",
-      CARGO_ENCODED_RUSTFLAGS: flags.flat().join(flagSeparator),
+      CARGO_ENCODED_RUSTFLAGS: flags.join(flagSeparator),
       CARGO_TARGET_DIR: join(folder, "target"),
     },
   });
+}
+
+/**
+ * A sysroot whose std is compiled with atomics: a memory shared with workers takes no other. Built
+ * once per compiler, in `folder`.
+ */
+export async function threadsSysroot(toolchain, folder) {
+  const version = capture(toolchain.rustc, ["--version"]) ?? "unknown";
+  const sysroot = join(folder, `sysroot-threads-${version.replaceAll(/[^\w.-]+/g, "-")}`);
+  const libraries = join(sysroot, "lib", "rustlib", target, "lib");
+  if (existsSync(libraries) && readdirSync(libraries).some((name) => /^libstd-/.test(name))) {
+    return sysroot;
+  }
+  await ensureStdSource(toolchain);
+  say(`Building std for ${target} with atomics (one to three minutes)`);
+  const build = mkdtempSync(join(tmpdir(), "kvasir-std-"));
+  const features = "target-feature=+atomics,+bulk-memory,+mutable-globals";
+  try {
+    await buildStd(toolchain, build, ["-C", features]);
+    await installStd(build, libraries);
+    await linkHost(toolchain, sysroot);
+  } finally {
+    rmSync(build, { recursive: true, force: true });
+  }
+  return sysroot;
+}
+
+/** Build scripts and procedural macros are compiled for the machine itself, from the same sysroot. */
+async function linkHost({ rustc }, sysroot) {
+  const own = capture(rustc, ["--print", "sysroot"]);
+  const host = /^host: (.+)$/m.exec(capture(rustc, ["-vV"]) ?? "")?.[1];
+  if (own === null || host === undefined) throw new Error("Cannot ask rustc for its sysroot");
+  const link = join(sysroot, "lib", "rustlib", host);
+  if (!existsSync(link)) await symlink(join(own, "lib", "rustlib", host), link);
+}
+
+/** The source of std: a component of rustup's, a package of Debian's. */
+async function ensureStdSource({ rustc }) {
+  const own = capture(rustc, ["--print", "sysroot"]) ?? "";
+  const source = join(own, "lib", "rustlib", "src", "rust", "library", "Cargo.toml");
+  if (existsSync(source)) return;
+  const rustup = dirname(rustc) === debianBin ? null : findProgram("rustup");
+  if (rustup !== null) await run(rustup, ["component", "add", "rust-src"]);
+  else await aptInstall(debianPackages);
 }
 
 /** Puts the libraries into the sysroot, the one that marks it as complete (std) last. */
