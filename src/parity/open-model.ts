@@ -1,6 +1,7 @@
 // A model as the parity checks see it: every logit, and caches compressed as a press does it.
 import { KvCache } from "../cache/kv-cache.ts";
 import { createCompressor } from "../compress.ts";
+import type { Method } from "../compression/method.ts";
 import { createMethod, methodNames } from "../compression/registry.ts";
 import { Decoder } from "../decode.ts";
 import { createEngine } from "../engine/create-engine.ts";
@@ -180,6 +181,22 @@ class TransformerParity implements ParityModel {
   }
 }
 
+function methodOf(spec: PressSpec | undefined): Method {
+  const method = createMethod(spec?.method ?? "full");
+  const { kept } = spec ?? {};
+  if (kept === undefined) return method;
+  return {
+    ...method,
+    schedule: { ...method.schedule, prefill: "end" },
+    capabilities: { ...method.capabilities, raggedHeads: true, budget: "none" },
+    // The prompt is the first: a row's index is its position.
+    onPrefillLayer: ({ layer }) => {
+      const rows = (kept[layer] ?? []).map((positions) => Uint32Array.from(positions));
+      return [{ kind: "keep", layer, rows }];
+    },
+  };
+}
+
 /** One sequence in a cache of its own. */
 class Run {
   readonly cache: KvCache;
@@ -209,7 +226,7 @@ class Run {
     const compressor = createCompressor({
       engine: transformer.engine,
       cache,
-      method: createMethod(this.#spec?.method ?? "full"),
+      method: methodOf(this.#spec),
       budget: this.#spec?.budget,
       kernels,
       config: transformer.config,

@@ -24,6 +24,8 @@ export interface PressMapping {
   readonly noise: Tolerance;
   /** Scores given at one ratio hold at that ratio only. */
   readonly scoresAreOfRatio: boolean;
+  /** Equal scores at every cut: which of them stays is chance, and so is what follows. */
+  readonly tiesAtCuts: boolean;
 }
 
 interface PressClass {
@@ -38,6 +40,7 @@ interface PressClass {
   /** The noise is a share of the score. */
   readonly noiseIsRelative?: boolean;
   readonly scoresAreOfRatio?: boolean;
+  readonly tiesAtCuts?: (params: JsonObject) => boolean;
 }
 
 // Noise: golden README, "How to compare a kept set" (eager against sdpa, about 1,000 tokens).
@@ -60,6 +63,7 @@ const CLASSES: Readonly<Record<string, PressClass>> = {
     // tie and may go either way, other ranks may not: half a step, over the factor of 4.
     noise: (params) =>
       params["cross_scoring"] === true ? 5e-8 : 0.5 / (4 * numberOr(params["lag_size"], 128)),
+    tiesAtCuts: (params) => params["cross_scoring"] !== true,
   },
   SnapKVPress: { name: "snapkv", parameters: SNAPKV_PARAMETERS, noise: SNAPKV_NOISE },
   PyramidKVPress: {
@@ -91,6 +95,8 @@ const CLASSES: Readonly<Record<string, PressClass>> = {
   },
   CriticalKVPress: { noise: 1.1e-5, scoresAreOfRatio: true },
 };
+
+const UNKNOWN: PressClass = { noise: 0 };
 
 interface Wrapper {
   readonly name: string;
@@ -142,11 +148,16 @@ export function mapPress(params: JsonObject): PressMapping {
   const own = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined;
   const wrapper = Object.hasOwn(WRAPPERS, name) ? WRAPPERS[name] : undefined;
   if (wrapper !== undefined && isObject(inner)) return mapWrapper(wrapper, own, inner, params);
+  return mapClass(own ?? UNKNOWN, params);
+}
+
+function mapClass(own: PressClass, params: JsonObject): PressMapping {
   return {
-    method: own?.name === undefined ? undefined : specOf({ ...own, name: own.name }, params),
-    rule: own?.rule?.(params) ?? { kind: "per-head" },
+    method: own.name === undefined ? undefined : specOf({ ...own, name: own.name }, params),
+    rule: own.rule?.(params) ?? { kind: "per-head" },
     noise: noiseOf(own, params),
-    scoresAreOfRatio: own?.scoresAreOfRatio === true,
+    scoresAreOfRatio: own.scoresAreOfRatio === true,
+    tiesAtCuts: own.tiesAtCuts?.(params) === true,
   };
 }
 
@@ -169,6 +180,7 @@ function mapWrapper(
     rule: wrapper.rule(params),
     noise: own === undefined ? wrapped.noise : noiseOf(own, params),
     scoresAreOfRatio: own?.scoresAreOfRatio === true || wrapped.scoresAreOfRatio,
+    tiesAtCuts: wrapped.tiesAtCuts,
   };
 }
 

@@ -45,6 +45,8 @@ export interface PressSpec {
   readonly method: MethodSpec;
   /** None for "full". */
   readonly budget?: Budget;
+  /** Original positions to keep whatever the method says, ascending, [layer][kv head]. */
+  readonly kept?: readonly (readonly ArrayLike<number>[])[];
 }
 
 export interface PressedCache {

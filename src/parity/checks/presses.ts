@@ -76,6 +76,10 @@ interface Case {
   readonly press?: { readonly mapping: PressMapping; readonly entry: JsonObject };
   /** The entry whose scores judge this one. */
   readonly scored?: JsonObject;
+  readonly continuation?: Continuation;
+}
+
+interface Continuation {
   readonly greedy: GoldenGreedy;
   /** `{ file, dtype, shape }` of the logits after the first token. */
   readonly step1: JsonObject | undefined;
@@ -87,7 +91,8 @@ async function* checkPresses(
   check: string,
 ): AsyncGenerator<CheckResult> {
   const index = await readObject(context.golden, `${prompt.path}/index.json`);
-  const presses = await readObject(context.golden, `${prompt.path}/presses.json`);
+  const path = `${prompt.path}/presses.json`;
+  const presses = await readObject(context.golden, path);
   const ids = numbers(index, "ids");
   const cases = fullCase(index, check);
   for (const [name, press] of Object.entries(presses)) {
@@ -101,9 +106,10 @@ async function* checkPresses(
       yield notDone(row, "", "missing", `no method for ${lacking ?? name}`);
       continue;
     }
-    cases.push(...casesOf(`${check} ${name}`, method, mapping, object(press, "ratios")));
+    const ofPress = casesOf(`${check} ${name}`, method, mapping, object(press, "ratios"));
+    cases.push(...(mapping.tiesAtCuts ? await onGoldenRows(context, ofPress, path) : ofPress));
   }
-  yield* runCases(context, ids, cases, `${prompt.path}/presses.json`, number(index, "first_token"));
+  yield* runCases(context, ids, cases, path, number(index, "first_token"));
 }
 
 /** One case for each ratio. */
@@ -122,10 +128,27 @@ function casesOf(
       spec: { method, budget: budgetOf(countsOf(entry), Number(ratio)) },
       press: { mapping, entry },
       ...(isJudged ? { scored } : {}),
-      greedy: greedyOf(entry, "greedy"),
-      step1: maybeObject(entry, "step1_logits"),
+      continuation: {
+        greedy: greedyOf(entry, "greedy"),
+        step1: maybeObject(entry, "step1_logits"),
+      },
     };
   });
+}
+
+/** The kept rows as they are, and the continuation from the golden's choice among equal ones. */
+async function onGoldenRows(
+  context: CheckContext,
+  cases: readonly Case[],
+  path: string,
+): Promise<Case[]> {
+  const split = cases.map(async ({ continuation, ...judged }) => {
+    if (continuation === undefined || judged.press === undefined) return [judged];
+    const kept = await keptOf(context.golden, path, judged.press.entry);
+    const row = { ...judged.row, check: `${judged.row.check} golden rows` };
+    return [judged, { row, spec: { method: { name: "full" }, kept }, continuation }];
+  });
+  return (await Promise.all(split)).flat();
 }
 
 /** What kvasir lacks of a method: itself or the scorer that it wraps. */
@@ -141,8 +164,10 @@ function fullCase(index: JsonObject, check: string): Case[] {
     {
       row: { area: "presses", check: `${check} full` },
       spec: { method: { name: "full" } },
-      greedy: greedyOf(index, "full_cache_greedy"),
-      step1: maybeObject(index, "full_cache_step1_logits"),
+      continuation: {
+        greedy: greedyOf(index, "full_cache_greedy"),
+        step1: maybeObject(index, "full_cache_step1_logits"),
+      },
     },
   ];
 }
@@ -189,20 +214,22 @@ async function* checkCase(
     const scores = current.scored && (await scoresOf(context.golden, path, current.scored));
     yield* judge(row, current.press.mapping, pressed.kept, golden, scores);
   }
+  if (current.continuation === undefined) return;
+  const { greedy, step1: goldenLogits } = current.continuation;
   const step1 = await pressed.next(firstToken);
   const tokens = [firstToken, argmax(step1)];
-  if (current.step1 !== undefined) {
-    const golden = await readArray(context.golden, path, current.step1, "f32");
+  if (goldenLogits !== undefined) {
+    const golden = await readArray(context.golden, path, goldenLogits, "f32");
     yield atMost(row, "step 1 logits NMSE", nmse(step1, golden.values), PRESSED_LOGITS_NMSE);
   }
   // Steps after the first close call are not compared, so they need not be computed.
-  const { margins } = current.greedy;
+  const { margins } = greedy;
   const closeCall = margins.findIndex((margin) => margin < GREEDY_MIN_MARGIN);
   const nSteps = closeCall < 0 ? margins.length : closeCall;
   while (tokens.length < nSteps) {
     tokens.push(argmax(await pressed.next(tokens[tokens.length - 1] ?? 0)));
   }
-  yield greedyResult(row, "greedy tokens", tokens, current.greedy);
+  yield greedyResult(row, "greedy tokens", tokens, greedy);
 }
 
 /** Kept positions, [layer][head]. */

@@ -26,6 +26,7 @@ describe("mapPress", () => {
       rule: { kind: "shared", alpha: 0.3 },
       noise: mapPress(SNAPKV).noise,
       scoresAreOfRatio: false,
+      tiesAtCuts: false,
     });
     expect(mapPress({ class: "ChunkPress", press: SNAPKV, chunk_length: 64 }).rule).toEqual({
       kind: "per-head",

@@ -70,6 +70,30 @@ describe("runParity", () => {
     ]);
   });
 
+  test("where all cuts tie, goes on from the golden rows", async () => {
+    const folder = goldenFolder();
+    const path = "raven/presses/munin/presses.json";
+    const presses = (await folder.readJson(path)) as { beak: object };
+    const params = { class: "LagKVPress", n_sink: 1, lag_size: 1, cross_scoring: false };
+    folder.put(path, { beak: { ...presses.beak, params } });
+    const host = { ...fakeHost(), hasMethod: () => true };
+    const results = await check(folder, host, { only: ["presses"] });
+    const [, chosen, golden] = host.specs;
+    expect(chosen).toMatchObject({ method: { name: "lagkv", crossScoring: false } });
+    expect(golden?.method).toEqual({ name: "full" });
+    expect(golden?.kept).toHaveLength(2);
+    const metrics = (name: string) =>
+      results.filter(({ check: found }) => found === name).map(({ metric }) => metric);
+    expect(metrics("raven/munin beak 0.35")).toEqual([
+      "kept positions",
+      "kept positions that differ",
+    ]);
+    expect(metrics("raven/munin beak 0.35 golden rows")).toEqual([
+      "step 1 logits NMSE",
+      "greedy tokens",
+    ]);
+  });
+
   test("--only and the modes choose what runs", async () => {
     const results = await check(goldenFolder(), fakeHost(), {
       only: ["toys", "presses"],
