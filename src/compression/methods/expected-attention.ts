@@ -7,12 +7,21 @@
 // reference fails); the newest row always stays.
 import { compose } from "../compose.ts";
 import { defineMethod } from "../define-method.ts";
+import { integer } from "../parameters.ts";
 import { expectedAttentionScorer } from "../scorers/expected-attention.ts";
 import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const expectedAttention = defineMethod({
   id: "expected-attention",
-  parameters: expectedAttentionScorer.parameters,
-  create: (options) =>
-    compose({ scorer: expectedAttentionScorer.create(options), selector: tokenTopK }),
+  parameters: {
+    ...expectedAttentionScorer.parameters,
+    /** Decode steps between two evictions; 0: after the prompt only. */
+    interval: integer({ default: 0, min: 0 }),
+  },
+  create: ({ interval, ...options }) =>
+    compose({
+      scorer: expectedAttentionScorer.create(options),
+      selector: tokenTopK,
+      schedule: { everySteps: interval },
+    }),
 });

@@ -5,10 +5,20 @@
 // the newest row always stays.
 import { compose } from "../compose.ts";
 import { defineMethod } from "../define-method.ts";
+import { integer } from "../parameters.ts";
 import { keyDiffScorer } from "../scorers/key-diff.ts";
 import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const keydiff = defineMethod({
   id: "keydiff",
-  create: () => compose({ scorer: keyDiffScorer.create({}), selector: tokenTopK }),
+  parameters: {
+    /** Decode steps between two evictions; 0: after the prompt only. */
+    interval: integer({ default: 0, min: 0 }),
+  },
+  create: ({ interval }) =>
+    compose({
+      scorer: keyDiffScorer.create({}),
+      selector: tokenTopK,
+      schedule: { everySteps: interval },
+    }),
 });

@@ -14,11 +14,14 @@ export const knorm = defineMethod({
   parameters: {
     /** First layers that keep all rows: there the norm of a key tells little. */
     skipLayers: integer({ default: 2, min: 0 }),
+    /** Decode steps between two evictions; 0: after the prompt only. */
+    interval: integer({ default: 0, min: 0 }),
   },
-  create: ({ skipLayers }) =>
+  create: ({ skipLayers, interval }) =>
     compose({
       scorer: keyNormScorer.create({}),
       selector: tokenTopK,
+      schedule: { everySteps: interval },
       // The last layer always evicts, else a small model would keep everything.
       skips: (layer, { nLayers }) => layer < Math.min(skipLayers, nLayers - 1),
     }),

@@ -7,11 +7,21 @@
 // if its range were 1e-6.
 import { compose } from "../compose.ts";
 import { defineMethod } from "../define-method.ts";
+import { integer } from "../parameters.ts";
 import { lagScorer } from "../scorers/lag.ts";
 import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const lagkv = defineMethod({
   id: "lagkv",
-  parameters: lagScorer.parameters,
-  create: (options) => compose({ scorer: lagScorer.create(options), selector: tokenTopK }),
+  parameters: {
+    ...lagScorer.parameters,
+    /** Decode steps between two evictions; 0: after the prompt only. */
+    interval: integer({ default: 0, min: 0 }),
+  },
+  create: ({ interval, ...options }) =>
+    compose({
+      scorer: lagScorer.create(options),
+      selector: tokenTopK,
+      schedule: { everySteps: interval },
+    }),
 });

@@ -78,6 +78,20 @@ describe("keydiff", () => {
   });
 });
 
+describe("methods that may act while decoding", () => {
+  it.each(["knorm", "keydiff", "lagkv", "expected-attention"])(
+    "%s does as often as asked, by the signals of the prompt",
+    (name) => {
+      const never = createMethod(name);
+      expect(never.schedule).toMatchObject({ everySteps: 0, onOverflow: true });
+      const { schedule, needs, onDecodeStep } = createMethod(name, { interval: 8 });
+      expect(schedule).toMatchObject({ prefill: "end", everySteps: 8 });
+      expect(needs.decode).toEqual(needs.prefill);
+      expect(onDecodeStep).toBeTypeOf("function");
+    },
+  );
+});
+
 describe("models that normalise keys", () => {
   it.each(["knorm", "keydiff", "chunked"])("are noted by %s", (name) => {
     expect(notesOf(name, oneHead([[1], [2], [3]], 2, true))).toEqual([
@@ -259,7 +273,8 @@ describe("methods over a scorer", () => {
     ["chunked", { scorer: "snapkv" }, /scorer must be "keydiff" or .*, got "snapkv"/],
     ["chunked", { chunkLength: 0 }, /chunkLength must be an integer >= 1, got 0/],
     ["knorm", { skipLayers: -1 }, /skipLayers must be an integer >= 0, got -1/],
-    ["keydiff", { chunkLength: 8 }, /known: none/],
+    ["keydiff", { chunkLength: 8 }, /known: interval/],
+    ["keydiff", { interval: -1 }, /interval must be an integer >= 0, got -1/],
     ["lagkv", { lagSize: 0.5 }, /lagSize must be an integer >= 1, got 0.5/],
     ["lagkv", { crossScoring: 1 }, /crossScoring must be true or false, got 1/],
     ["expected-attention", { nFuture: 0 }, /nFuture must be an integer from 1 to .*, got 0/],
