@@ -5,9 +5,12 @@ use crate::cache_rows::{Cell, HeadRows};
 use crate::lanes::F32x4;
 use crate::math::exp::exp4;
 
+/// Queries that share a re-laid tile: their scores of all rows stay in the second cache.
+const WIDE: usize = 4 * BLOCK;
+
 /// f32 elements of scratch that [`measure_window`] needs.
 pub fn measure_scratch_len(n_rows: usize, head_dim: usize) -> usize {
-    (TILE + BLOCK) * head_dim + BLOCK * n_rows.next_multiple_of(TILE)
+    (TILE + WIDE) * head_dim + WIDE * n_rows.next_multiple_of(TILE)
 }
 
 /// Adds to out f32[n_groups, out_stride] the softmax rows of the queries of one kv head, summed
@@ -22,26 +25,33 @@ pub fn measure_window<C: Cell>(
 ) {
     let d = queries.head_dim;
     let (keys, rest) = scratch.split_at_mut(TILE * d);
-    let (packed, weights) = rest.split_at_mut(BLOCK * d);
+    let (packed, weights) = rest.split_at_mut(WIDE * d);
     let n = queries.len();
     let n_rows = rows.positions.len();
     let stride = n_rows.next_multiple_of(TILE);
-    for query in (0..n).step_by(BLOCK) {
-        let width = (n - query).min(BLOCK);
-        let vectors: [&[f32]; BLOCK] =
-            core::array::from_fn(|i| queries.vector(q, (query + i).min(n - 1)));
-        pack_queries(packed, &vectors[..width], d);
-        // Later queries see more: no tile past what the block's last one sees is needed.
+    for query in (0..n).step_by(WIDE) {
+        let width = (n - query).min(WIDE);
+        for (block, packed) in packed.chunks_exact_mut(BLOCK * d).enumerate() {
+            let first = (query + BLOCK * block).min(n);
+            let vectors: [&[f32]; BLOCK] =
+                core::array::from_fn(|i| queries.vector(q, (first + i).min(n - 1)));
+            pack_queries(packed, &vectors[..(n - first).min(BLOCK)], d);
+        }
+        // Later queries see more: no tile past what the last of them sees is needed.
         let (_, seen) = queries.visible(query + width - 1, rows.positions);
         for first in (0..seen).step_by(TILE) {
             let n_tile = TILE.min(n_rows - first);
             load_keys(keys, rows.keys, d, first, n_tile);
-            let out = &mut weights[first..];
-            match width {
-                1 => scores::<1>(out, stride, keys, packed, n_tile, queries.scale),
-                2 => scores::<2>(out, stride, keys, packed, n_tile, queries.scale),
-                3 => scores::<3>(out, stride, keys, packed, n_tile, queries.scale),
-                _ => scores::<4>(out, stride, keys, packed, n_tile, queries.scale),
+            let blocks =
+                packed.chunks_exact(BLOCK * d).zip(weights.chunks_mut((BLOCK * stride).max(1)));
+            for (block, (packed, weights)) in blocks.take(width.div_ceil(BLOCK)).enumerate() {
+                let out = &mut weights[first..];
+                match width - BLOCK * block {
+                    1 => scores::<1>(out, stride, keys, packed, n_tile, queries.scale),
+                    2 => scores::<2>(out, stride, keys, packed, n_tile, queries.scale),
+                    3 => scores::<3>(out, stride, keys, packed, n_tile, queries.scale),
+                    _ => scores::<4>(out, stride, keys, packed, n_tile, queries.scale),
+                }
             }
         }
         for (i, weights) in weights.chunks_exact_mut(stride.max(1)).take(width).enumerate() {
