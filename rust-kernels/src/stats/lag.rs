@@ -12,6 +12,7 @@
 //! Source: Liang et al. 2025, arXiv:2504.04704, in kvpress's form. Deviation: a channel that is
 //! constant over p + 1 has the range [`MIN_RANGE`], so that nothing is divided by zero.
 
+use crate::lanes::F32x4;
 use crate::sample::softmax::softmax;
 use crate::select::order_key;
 
@@ -41,7 +42,7 @@ pub struct LagShape {
 
 /// Working memory of [`lag_scores`].
 pub struct LagScratch<'a> {
-    /// f32`[2 * head_dim]`: smallest and largest of each channel.
+    /// f32`[2 * head_dim]`: smallest of each channel, and one over its range.
     pub ranges: &'a mut [f32],
     /// f32`[lag_size]`: scores of the values of a partition.
     pub scores: &'a mut [f32],
@@ -99,10 +100,10 @@ fn partition_scores(rows: &[f32], ranges: &mut [f32], out: &mut [f32]) {
     low.fill(f32::INFINITY);
     high.fill(f32::NEG_INFINITY);
     for row in next.chunks_exact(head_dim) {
-        for (c, &x) in row.iter().enumerate() {
-            low[c] = low[c].min(x);
-            high[c] = high[c].max(x);
-        }
+        widen(row, low, high);
+    }
+    for (high, &low) in high.iter_mut().zip(&*low) {
+        *high = 1.0 / (*high - low).max(MIN_RANGE);
     }
     for (out, row) in out.iter_mut().zip(scored.chunks_exact(head_dim)) {
         *out = deviation(row, low, high);
@@ -110,13 +111,41 @@ fn partition_scores(rows: &[f32], ranges: &mut [f32], out: &mut [f32]) {
     softmax(out);
 }
 
-/// Unbiased standard deviation of the normalised channels, in f64; 0 for a single channel.
-fn deviation(row: &[f32], low: &[f32], high: &[f32]) -> f32 {
-    let n = row.len() as f64;
-    let normalised = |c: usize| f64::from((row[c] - low[c]) / (high[c] - low[c]).max(MIN_RANGE));
-    let mean = (0..row.len()).map(normalised).sum::<f64>() / n;
-    let squares = (0..row.len()).map(|c| (normalised(c) - mean).powi(2));
-    (squares.sum::<f64>() / (n - 1.0).max(1.0)).sqrt() as f32
+/// Makes the ranges hold the channels of `row`.
+fn widen(row: &[f32], low: &mut [f32], high: &mut [f32]) {
+    let whole = row.len() / 4 * 4;
+    for c in (0..whole).step_by(4) {
+        let x = F32x4::load(row, c);
+        F32x4::load(low, c).min(x).store(low, c);
+        F32x4::load(high, c).max(x).store(high, c);
+    }
+    for c in whole..row.len() {
+        low[c] = low[c].min(row[c]);
+        high[c] = high[c].max(row[c]);
+    }
+}
+
+/// Unbiased standard deviation of `(row[c] - low[c]) * scale[c]`; 0 for a single channel.
+fn deviation(row: &[f32], low: &[f32], scale: &[f32]) -> f32 {
+    let n = row.len() as f32;
+    let mean = sum_of(row, low, scale, 0.0, false) / n;
+    (sum_of(row, low, scale, mean, true) / (n - 1.0).max(1.0)).sqrt()
+}
+
+/// Sum of `(row[c] - low[c]) * scale[c] - mean`, or of its squares.
+#[inline(always)]
+fn sum_of(row: &[f32], low: &[f32], scale: &[f32], mean: f32, is_squared: bool) -> f32 {
+    let whole = row.len() / 4 * 4;
+    let mut sum = F32x4::splat(0.0);
+    for c in (0..whole).step_by(4) {
+        let from_low = F32x4::load(row, c).sub(F32x4::load(low, c));
+        let x = from_low.mul(F32x4::load(scale, c)).sub(F32x4::splat(mean));
+        sum = sum.add(if is_squared { x.mul(x) } else { x });
+    }
+    (whole..row.len()).fold(sum.sum(), |sum, c| {
+        let x = (row[c] - low[c]) * scale[c] - mean;
+        sum + if is_squared { x * x } else { x }
+    })
 }
 
 /// Scores to ranks from 0, divided by their number.
