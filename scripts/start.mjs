@@ -9,7 +9,7 @@ const command = (model) => [
   "run",
   ...["--model", model],
   ...["--file", "docs/texts/lighthouse.txt"],
-  ...["--prompt", "In two sentences: what is this text about?"],
+  ...["--prompt", "What does the brass plate beside the door of the tower say?"],
   ...["--method", "snapkv", "--keep", "0.2"],
 ];
 
