@@ -86,6 +86,7 @@ export const ATTENTION_CASES: readonly (readonly [name: string, options: CaseOpt
     const lengths = [50, 17, 12];
     return [`window ${window}, ragged`, { window, nQueries: 9, lengths }] as const;
   }),
+  ["lengths 4032 and 2048", { nQueries: 3, lengths: [4032, 2048], nGroups: 1, headDim: 32 }],
   ["one row", { nQueries: 1, lengths: [1, 1] }],
   ["lengths 127, 128, 129 and 300", { nQueries: 1, lengths: [127, 128, 129, 300], nGroups: 1 }],
   ["scores in the thousands", { nQueries: 3, lengths: [40, 9], scale: 40, codec: "f32" }],

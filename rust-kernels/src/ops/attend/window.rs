@@ -5,12 +5,23 @@ use crate::cache_rows::{Cell, HeadRows};
 use crate::lanes::F32x4;
 use crate::math::exp::exp4;
 
-/// Queries that share a re-laid tile: their scores of all rows stay in the second cache.
-const WIDE: usize = 4 * BLOCK;
+/// Most queries that share a re-laid tile, a multiple of a block.
+const WIDEST: usize = 16 * BLOCK;
 
-/// f32 elements of scratch that [`measure_window`] needs.
+/// Scores of them that stay in the second cache.
+const MAX_SCORES: usize = 1 << 17;
+
+/// Queries that share a re-laid tile: the more, the fewer times keys are laid out.
+fn wide(n_rows: usize) -> usize {
+    let stride = n_rows.next_multiple_of(TILE).max(1);
+    (MAX_SCORES / stride).clamp(BLOCK, WIDEST) / BLOCK * BLOCK
+}
+
+/// f32 elements of scratch that [`measure_window`] needs for `n_rows` rows or fewer.
 pub fn measure_scratch_len(n_rows: usize, head_dim: usize) -> usize {
-    (TILE + WIDE) * head_dim + WIDE * n_rows.next_multiple_of(TILE)
+    let stride = n_rows.next_multiple_of(TILE);
+    let n_scores = (WIDEST * stride).min(MAX_SCORES.max(BLOCK * stride));
+    (TILE + WIDEST) * head_dim + n_scores
 }
 
 /// Adds to out f32[n_groups, out_stride] the softmax rows of the queries of one kv head, summed
@@ -25,12 +36,13 @@ pub fn measure_window<C: Cell>(
 ) {
     let d = queries.head_dim;
     let (keys, rest) = scratch.split_at_mut(TILE * d);
-    let (packed, weights) = rest.split_at_mut(WIDE * d);
     let n = queries.len();
     let n_rows = rows.positions.len();
+    let wide = wide(n_rows);
+    let (packed, weights) = rest.split_at_mut(wide * d);
     let stride = n_rows.next_multiple_of(TILE);
-    for query in (0..n).step_by(WIDE) {
-        let width = (n - query).min(WIDE);
+    for query in (0..n).step_by(wide) {
+        let width = (n - query).min(wide);
         for (block, packed) in packed.chunks_exact_mut(BLOCK * d).enumerate() {
             let first = (query + BLOCK * block).min(n);
             let vectors: [&[f32]; BLOCK] =
