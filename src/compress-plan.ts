@@ -166,10 +166,15 @@ export class Planner {
     );
   }
 
-  /** Rows of a layer beyond that: `{ keep }` speaks of the prompt, generated rows come on top. */
+  /**
+   * Rows of a layer beyond that: `{ keep }` speaks of the prompt, as any budget does where the prompt
+   * is frozen, and generated rows come on top.
+   */
   stepExtra({ nGenerated = 0 }: SequenceMeta): number {
     const isKeep = this.#budget === undefined || "keep" in this.#budget;
-    return isKeep ? nGenerated * this.#config.nKvHeads : 0;
+    return isKeep || this.#method.capabilities.freezesPrompt === true
+      ? nGenerated * this.#config.nKvHeads
+      : 0;
   }
 
   /**

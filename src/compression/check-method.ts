@@ -58,6 +58,12 @@ function checkBudgetUse(method: Method, budget: Budget | undefined): void {
     if ("bytes" in budget && method.scope === "model") {
       refuse(method, "it needs all layers' rows at once, which a budget in bytes does not allow");
     }
+    if ("bytes" in budget && capabilities.freezesPrompt === true) {
+      refuse(
+        method,
+        "its budget is the prompt's, so that bytes would not hold: use tokens or keep",
+      );
+    }
   }
 }
 

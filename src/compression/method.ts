@@ -203,6 +203,8 @@ export interface Capabilities {
   readonly needsCalibration: boolean;
   /** `none`: a budget is refused; `optional`: a cap on what the method chooses. */
   readonly budget: "required" | "optional" | "none";
+  /** The budget is the prompt's: the method limits the rows of the answer by itself. Default false. */
+  readonly freezesPrompt?: boolean;
 }
 
 /** A reason why a method cannot run on a model. */

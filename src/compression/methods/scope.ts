@@ -30,6 +30,7 @@ export const scope = defineMethod({
       scorer: { ...inner, needs: { ...inner.needs, decode: ["lastRow"] } },
       selector: tokenTopK,
       schedule: { everySteps: interval },
+      capabilities: { freezesPrompt: true },
     });
     const onDecodeStep = (context: LayerContext): readonly Mutation[] => {
       const { kernels, model, rows } = context;

@@ -51,7 +51,11 @@ export const shotkv = defineMethod({
     const parts = compose({
       scorer,
       selector: shots(options),
-      capabilities: { raggedHeads: false, sharedAcrossHeads: true },
+      capabilities: {
+        raggedHeads: false,
+        sharedAcrossHeads: true,
+        freezesPrompt: keepDecode < 1,
+      },
       remember: () => new Map(),
       schedule: { everySteps: keepDecode < 1 ? interval : 0 },
     });
