@@ -15,6 +15,7 @@ const entries = [
   { name: "worker", source: "workers/client.ts", hasTypes: true },
   { name: "session.worker", source: "workers/session.worker.ts" },
   { name: "kernel-pool.worker", source: "workers/kernel-pool.worker.ts" },
+  { name: "kernel-pool.node.worker", source: "workers/kernel-pool.node.worker.ts" },
   { name: "cli", source: "cli/main.ts" },
 ].filter(({ source }) => existsSync(source));
 

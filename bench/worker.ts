@@ -32,7 +32,7 @@ async function run(job: Job, { runtime, openModel }: Platform): Promise<Reply> {
   const { engine, activations, threads } = job.settings;
   const built = (await import(job.entry)) as Package;
   const source = await openModel(job.model);
-  // `threads` is ignored by engines that have one: what is in use is checked below.
+  // Fewer may be had: what is in use is checked below.
   const asked = { engine, activations, threads };
   const model = (await built.load(source, asked)) as LocalModel;
   try {
@@ -60,16 +60,10 @@ function factsOf(model: LocalModel, runtime: string): Facts {
     runtime,
     engine: name,
     activations,
-    threads: threadsOf(model),
+    threads: model.engine.nThreads,
     loadMs: model.loadMs,
     weightBytes,
     peakEngineBytes: peakBytes,
     reservedBytes,
   };
-}
-
-/** Engines without threads do not say how many they use. */
-function threadsOf(model: LocalModel): number {
-  const threads: unknown = Reflect.get(model.engine, "threads");
-  return typeof threads === "number" ? threads : 1;
 }

@@ -68,7 +68,8 @@ async function loadParsed(
   const tokenizer = createTokenizer(gguf.metadata);
   const chatTemplate = createChatTemplate(gguf.metadata, tokenizer);
   const activations = options.activations ?? (name === "reference" ? "f32" : "q8");
-  const created = await createEngine({ engine: name, activations, runtime });
+  const { threads } = options;
+  const created = await createEngine({ engine: name, activations, runtime, threads });
   if (created === null) {
     throw new KvasirError("unavailable", "Cannot load the model: no engine works on this platform");
   }
@@ -105,7 +106,7 @@ export class LocalModel implements Model {
   readonly config: ModelConfig;
   readonly tokenizer: SessionParts["tokenizer"];
   readonly chatTemplate: SessionParts["chatTemplate"];
-  readonly engine: { readonly name: Engine["name"]; readonly activations: Engine["activations"] };
+  readonly engine: Model["engine"];
   readonly loadMs: number;
   /** For the parity checks, which look at every logit. */
   readonly parts: SessionParts;
@@ -119,7 +120,8 @@ export class LocalModel implements Model {
     this.config = parts.transformer.config;
     this.tokenizer = parts.tokenizer;
     this.chatTemplate = parts.chatTemplate;
-    this.engine = { name: engine.name, activations: engine.activations };
+    const { name, activations, nThreads } = engine;
+    this.engine = { name, activations, nThreads };
     this.loadMs = loadMs;
   }
 

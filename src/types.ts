@@ -30,6 +30,11 @@ export interface LoadOptions {
   readonly engine?: EngineName | "auto";
   /** Default "q8". */
   readonly activations?: Activations;
+  /**
+   * Threads of the engine "wasm", 1 to 64; fewer where workers or shared memory are missing (see
+   * `model.engine.nThreads`). The results are the same bits. Default 1.
+   */
+  readonly threads?: number;
   /** Bound by the entry point of each platform; tests pass their own. */
   readonly runtime?: Runtime;
   readonly signal?: AbortSignal;
@@ -43,7 +48,11 @@ export interface Model {
   readonly tokenizer: Tokenizer;
   /** null where the file carries no template. */
   readonly chatTemplate: ChatTemplate | null;
-  readonly engine: { readonly name: EngineName; readonly activations: Activations };
+  readonly engine: {
+    readonly name: EngineName;
+    readonly activations: Activations;
+    readonly nThreads: number;
+  };
   /** Milliseconds from the call of `load` to ready. */
   readonly loadMs: number;
   session(options?: SessionOptions): Session;

@@ -5,7 +5,7 @@ import type { KernelBuild, Runtime } from "../runtime/runtime.ts";
 import type { SampleKernels } from "../sampler/kernels.ts";
 import type { Activations, Engine, EngineName } from "./engine.ts";
 import { createReferenceEngine } from "./reference/engine.ts";
-import { createWasmEngine } from "./wasm/engine.ts";
+import { createThreadedWasmEngine, createWasmEngine } from "./wasm/create.ts";
 import { usableBuilds } from "./wasm/features.ts";
 import { createHostKernels } from "./wasm/select-kernels.ts";
 
@@ -13,6 +13,8 @@ export interface CreateEngineOptions {
   readonly engine: EngineName | "auto";
   readonly activations: Activations;
   readonly runtime: Runtime;
+  /** Default 1. */
+  readonly threads?: number | undefined;
 }
 
 export interface CreatedEngine {
@@ -32,6 +34,10 @@ export interface CreatedEngine {
 export async function createEngine(options: CreateEngineOptions): Promise<CreatedEngine | null> {
   const { build, module } = await loadKernels(options.runtime);
   const hostKernels = createHostKernels(module);
+  if (options.engine === "wasm" || options.engine === "auto") {
+    const threaded = await createThreaded(options, build);
+    if (threaded !== null) return { engine: threaded, hostKernels, build, refusals: [] };
+  }
   if (options.engine !== "auto") {
     const engine = create(options.engine, module, options.activations);
     return { engine, hostKernels, build, refusals: [] };
@@ -47,6 +53,37 @@ export async function createEngine(options: CreateEngineOptions): Promise<Create
     }
   }
   return null;
+}
+
+/** The most threads that are of use: beyond it, waiting for each other costs more than it gives. */
+const MAX_THREADS = 64;
+
+/** The engine with the threads asked for; null for one thread, or where there can be no more. */
+async function createThreaded(
+  { threads = 1, runtime, activations }: CreateEngineOptions,
+  build: KernelBuild,
+): Promise<Engine | null> {
+  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
+    throw new KvasirError(
+      "bad-option",
+      `Cannot create an engine: threads must be an integer from 1 to ${MAX_THREADS}, got ${threads}`,
+    );
+  }
+  if (threads === 1) return null;
+  const first = runtime.spawnKernelWorker?.() ?? null;
+  if (first === null) return null;
+  const workers = [first];
+  while (workers.length < threads - 1) {
+    const worker = runtime.spawnKernelWorker?.() ?? null;
+    if (worker === null) break;
+    workers.push(worker);
+  }
+  const name: KernelBuild = build === "relaxed" ? "relaxed-threads" : "simd128-threads";
+  const module = await runtime.loadKernels(name).catch(() => null);
+  const engine =
+    module === null ? null : await createThreadedWasmEngine({ module, activations, workers });
+  if (engine === null) for (const worker of workers) worker.terminate();
+  return engine;
 }
 
 /** The fastest build that runs here and is there. */

@@ -123,6 +123,8 @@ export interface EngineMemory {
 export interface Engine {
   readonly name: EngineName;
   readonly activations: Activations;
+  /** Threads that compute, the caller's included; 1 where the question has no meaning. */
+  readonly nThreads: number;
   memory(): EngineMemory;
 
   /** @throws {KvasirError} `out-of-memory` with bytes wanted and available. Content is undefined. */

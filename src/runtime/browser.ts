@@ -3,6 +3,7 @@ import type { KernelBuild, ModelSource, OpenOptions, Runtime } from "./runtime.t
 import { KvasirError } from "../errors.ts";
 import { compileKernels, kernelsUnavailable } from "./kernels.ts";
 import { openHeldSource, openUrl } from "./open-source.ts";
+import { spawnWebWorker } from "./web-worker.ts";
 
 /** Pages and workers of browsers; a string is a URL relative to the page. */
 export const browserRuntime: Runtime = {
@@ -12,6 +13,8 @@ export const browserRuntime: Runtime = {
   get hardwareThreads() {
     return navigator.hardwareConcurrency;
   },
+  spawnKernelWorker: () =>
+    spawnWebWorker(new URL("./kernel-pool.worker.js", import.meta.url)),
 };
 
 async function loadKernels(build: KernelBuild): Promise<WebAssembly.Module> {
@@ -24,9 +27,16 @@ async function loadKernels(build: KernelBuild): Promise<WebAssembly.Module> {
 
 /** Whole literals: bundlers find assets by them. */
 function kernelsUrl(build: KernelBuild): URL {
-  return build === "relaxed"
-    ? new URL("./kernels/relaxed/kvasir_kernels_bg.wasm", import.meta.url)
-    : new URL("./kernels/simd128/kvasir_kernels_bg.wasm", import.meta.url);
+  switch (build) {
+    case "simd128":
+      return new URL("./kernels/simd128/kvasir_kernels_bg.wasm", import.meta.url);
+    case "relaxed":
+      return new URL("./kernels/relaxed/kvasir_kernels_bg.wasm", import.meta.url);
+    case "simd128-threads":
+      return new URL("./kernels/simd128-threads/kvasir_kernels_bg.wasm", import.meta.url);
+    case "relaxed-threads":
+      return new URL("./kernels/relaxed-threads/kvasir_kernels_bg.wasm", import.meta.url);
+  }
 }
 
 async function openByteSource(source: ModelSource, options: OpenOptions = {}): Promise<ByteSource> {

@@ -1,9 +1,11 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { availableParallelism, homedir, platform } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 import type { ByteSource } from "../gguf/byte-source.ts";
-import type { KernelBuild, ModelSource, OpenOptions, Runtime } from "./runtime.ts";
+import type { KernelBuild, KernelWorker, ModelSource, OpenOptions, Runtime } from "./runtime.ts";
 import { download, hashFile } from "./download.ts";
 import { openFetchSource } from "./fetch-source.ts";
 import { compileKernels, kernelsUnavailable } from "./kernels.ts";
@@ -18,7 +20,26 @@ export const nodeRuntime: Runtime = {
   get hardwareThreads() {
     return availableParallelism();
   },
+  spawnKernelWorker,
 };
+
+function spawnKernelWorker(): KernelWorker {
+  // Beside the built package, or from the sources.
+  const places = ["./kernel-pool.node.worker.js", "../../dist/kernel-pool.node.worker.js"];
+  const urls = places.map((place) => new URL(place, import.meta.url));
+  const url = urls.find((place) => existsSync(place)) ?? urls[0];
+  const worker = new Worker(url ?? "", { name: "kvasir kernels" });
+  // A program that forgot to dispose its model ends all the same.
+  worker.unref();
+  return {
+    post: (message) => worker.postMessage(message),
+    onFailure(callback) {
+      worker.once("error", (error) => callback(error.message));
+      worker.once("exit", (status) => callback(`exit status ${status}`));
+    },
+    terminate: () => void worker.terminate(),
+  };
+}
 
 export async function loadKernels(build: KernelBuild): Promise<WebAssembly.Module> {
   const path = `kernels/${build}/kvasir_kernels_bg.wasm`;

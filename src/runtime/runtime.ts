@@ -8,10 +8,25 @@ export interface Runtime {
   /** Opens a path, URL, File or Blob, or bytes. @throws {KvasirError} `not-found`, `network`. */
   openByteSource(source: ModelSource, options?: OpenOptions): Promise<ByteSource>;
   readonly hardwareThreads: number;
+  /**
+   * A worker that runs `runPoolWorker` on the first message it gets; absent where there are none or
+   * memory cannot be shared with them.
+   */
+  spawnKernelWorker?(): KernelWorker | null;
 }
 
-/** `simd128` runs everywhere, `relaxed` is faster where relaxed SIMD exists; same bits. */
-export type KernelBuild = "simd128" | "relaxed";
+export interface KernelWorker {
+  post(message: unknown): void;
+  /** Called at most once, when the worker cannot start or dies. */
+  onFailure(callback: (reason: string) => void): void;
+  terminate(): void;
+}
+
+/**
+ * `simd128` runs everywhere, `relaxed` is faster where relaxed SIMD exists, `-threads` shares its
+ * memory with workers; same bits.
+ */
+export type KernelBuild = "simd128" | "relaxed" | "simd128-threads" | "relaxed-threads";
 
 export type ModelSource = string | URL | Blob | Uint8Array | ArrayBuffer | ByteSource;
 

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { createWasmEngine } from "../../src/engine/wasm/engine.ts";
+import { createWasmEngine } from "../../src/engine/wasm/create.ts";
 import { engineContract } from "./engine.contract.ts";
 import { Q8_TOLERANCES } from "./rig.ts";
 

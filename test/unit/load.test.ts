@@ -1,6 +1,6 @@
 // From bytes to a model: progress, aborts, broken files, shards, engines.
 import { describe, expect, test } from "vitest";
-import { createWasmEngine } from "../../src/engine/wasm/engine.ts";
+import { createWasmEngine } from "../../src/engine/wasm/create.ts";
 import type { ByteSource } from "../../src/gguf/byte-source.ts";
 import { parseGguf } from "../../src/gguf/parse.ts";
 import { BufferSource } from "../../src/gguf/sources.ts";

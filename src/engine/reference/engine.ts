@@ -43,6 +43,7 @@ export function createReferenceEngine(options: ReferenceOptions = {}): Engine {
 
 class ReferenceEngine implements Engine {
   readonly name = "reference";
+  readonly nThreads = 1;
   readonly activations: Activations;
   readonly #f32Types: readonly TensorTypeName[];
   readonly #ledger: Ledger;

@@ -21,29 +21,18 @@ import type {
   Weight,
 } from "../engine.ts";
 import { liveBuffer, liveWeight, pointer, WasmBuffer, WasmWeight } from "./buffers.ts";
-import { instantiateKernels } from "./instantiate.ts";
+import type { KernelWorker } from "../../runtime/runtime.ts";
+import { JOB, TOKENS_PER_CHUNK } from "./pool/jobs.ts";
 import type { Kernels } from "./kernels.ts";
 import { MeasureOps } from "./measure-ops.ts";
 import { Arena } from "./memory.ts";
 import { Multiplier } from "./multiplier.ts";
 import { RowOps } from "./row-ops.ts";
 import { OpScratch } from "./op-scratch.ts";
+import { Pool } from "./pool/pool.ts";
 
-export interface WasmEngineOptions {
-  /** The compiled kernels. */
-  readonly module: WebAssembly.Module;
-  readonly activations: Activations;
-  /** What the engine may make of the memory, bytes. Default: 4 GiB, all that wasm32 can address. */
-  readonly maxBytes?: number;
-}
-
-/** An engine with a memory of its own. */
-export function createWasmEngine(options: WasmEngineOptions): Engine {
-  const kernels = instantiateKernels(options.module) as unknown as Kernels;
-  return new WasmEngine(kernels, options.activations, options.maxBytes);
-}
-
-class WasmEngine implements Engine {
+/** Made by create.ts. */
+export class WasmEngine implements Engine {
   readonly name = "wasm" as const;
   readonly activations: Activations;
   readonly #kernels: Kernels;
@@ -53,6 +42,7 @@ class WasmEngine implements Engine {
   readonly #rowOps: RowOps;
   readonly #measureOps: MeasureOps;
   readonly #frequencies = new Map<RopeFrequencies, number>();
+  #pool: Pool | null = null;
   #bytes = 0;
   #weightBytes = 0;
   #peakBytes = 0;
@@ -65,6 +55,21 @@ class WasmEngine implements Engine {
     this.#multiplier = new Multiplier(kernels, this.#scratch);
     this.#rowOps = new RowOps(kernels, this.#arena, this.#scratch);
     this.#measureOps = new MeasureOps(kernels, this.#arena, this.#scratch);
+  }
+
+  get nThreads(): number {
+    return this.#pool?.nThreads ?? 1;
+  }
+
+  /** @returns false when the workers do not start. */
+  async startPool(
+    module: WebAssembly.Module,
+    workers: readonly KernelWorker[],
+  ): Promise<boolean> {
+    this.#pool = await Pool.start(module, this.#kernels, this.#arena, workers);
+    this.#multiplier.pool = this.#pool;
+    this.#rowOps.pool = this.#pool;
+    return this.#pool !== null;
   }
 
   memory(): EngineMemory {
@@ -278,7 +283,7 @@ class WasmEngine implements Engine {
     const gateUp = this.#scratch.take(8 * nTokens * size);
     this.#multiplier.multiply(liveWeight(gate), gateUp, 2 * size, 0);
     this.#multiplier.multiply(liveWeight(up), gateUp, 2 * size, size);
-    this.#kernels.gate(to, gateUp, nTokens, size, activation === "silu" ? 0 : 1);
+    this.#gate(to, gateUp, nTokens, size, activation === "silu" ? 0 : 1);
   }
 
   logits(out: EngineBuffer, x: EngineBuffer, norm: Norm, weight: Weight, nTokens: number): void {
@@ -337,7 +342,23 @@ class WasmEngine implements Engine {
   }
 
   dispose(): void {
+    this.#pool?.dispose();
+    this.#pool = null;
     this.#frequencies.clear(); // the memory goes with the instance
+  }
+
+  #gate(out: number, gateUp: number, nTokens: number, size: number, kind: number): void {
+    if (this.#pool === null || nTokens <= TOKENS_PER_CHUNK) {
+      this.#kernels.gate(out, gateUp, nTokens, size, kind);
+      return;
+    }
+    const { i32 } = this.#pool.args;
+    i32[0] = out;
+    i32[1] = gateUp;
+    i32[2] = nTokens;
+    i32[3] = size;
+    i32[4] = kind;
+    this.#pool.run(JOB.gate, Math.ceil(nTokens / TOKENS_PER_CHUNK));
   }
 
   /** Norms x f32[nTokens, size] into the multiplier's input; `extraBytes` as in its `begin`. */

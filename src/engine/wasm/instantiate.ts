@@ -28,3 +28,12 @@ function importedFunction(name: string): () => void {
     throw new Error(`Broken invariant: the kernels called "${name}"`);
   };
 }
+
+/** Bytes of a worker's stack: kernels keep a few hundred. */
+const STACK_BYTES = 1 << 17;
+
+/** Gives an instance over a shared memory a stack of its own; the first one made has the default. */
+export function startThread(exports: WebAssembly.Exports, isFirst = false): void {
+  const start = exports["__wbindgen_start"] as ((stackBytes: number) => void) | undefined;
+  start?.(isFirst ? 0 : STACK_BYTES);
+}

@@ -2,7 +2,9 @@
 import { assert } from "../../errors.ts";
 import type { WasmWeight } from "./buffers.ts";
 import type { Kernels } from "./kernels.ts";
+import { JOB, ROWS_PER_CHUNK } from "./pool/jobs.ts";
 import type { OpScratch } from "./op-scratch.ts";
+import type { Pool } from "./pool/pool.ts";
 
 /** Forms of activation codes (rust-kernels/src/ops/block_dot.rs). */
 const WIDE = 0;
@@ -11,6 +13,8 @@ const NARROW = 1;
 export class Multiplier {
   readonly #kernels: Kernels;
   readonly #scratch: OpScratch;
+  /** null: one thread. */
+  pool: Pool | null = null;
   #input = 0;
   #nCols = 0;
   #nTokens = 0;
@@ -33,7 +37,8 @@ export class Multiplier {
   begin(nCols: number, nTokens: number, extraBytes: number): void {
     const cells = nCols * nTokens;
     const sideBytes = Math.ceil(cells / 32) * 8;
-    const workBytes = 4 * this.#kernels.mat_mul_scratch_len(nCols);
+    const nThreads = this.pool?.nThreads ?? 1;
+    const workBytes = 4 * nThreads * this.#kernels.mat_mul_scratch_len(nCols);
     this.#scratch.begin(3 * cells + 2 * sideBytes + workBytes + extraBytes, 7);
     this.#codes[WIDE] = this.#scratch.take(2 * cells);
     this.#codes[NARROW] = this.#scratch.take(cells);
@@ -55,20 +60,7 @@ export class Multiplier {
     const { typeId, ptr, nRows, nCols } = weight;
     if (nCols !== this.#nCols) assert(false, `${weight.label} takes ${this.#nCols} columns`);
     if (!weight.isPacked) {
-      this.#kernels.mat_mul_raw(
-        typeId,
-        out,
-        stride,
-        column,
-        this.#input,
-        this.#nTokens,
-        ptr,
-        nRows,
-        nCols,
-        0,
-        nRows,
-        this.#work,
-      );
+      this.#multiplyRaw(weight, out, stride, column);
       return;
     }
     const form = this.#kernels.is_narrow(typeId) === 0 ? WIDE : NARROW;
@@ -85,6 +77,23 @@ export class Multiplier {
       );
       this.#isQuantized[form] = true;
     }
+    const { pool } = this;
+    if (pool !== null) {
+      const { i32 } = pool.args;
+      i32[0] = typeId;
+      i32[1] = out;
+      i32[2] = stride;
+      i32[3] = column;
+      i32[4] = codes;
+      i32[5] = this.#scales;
+      i32[6] = this.#sums;
+      i32[7] = this.#nTokens;
+      i32[8] = ptr;
+      i32[9] = nRows;
+      i32[10] = nCols;
+      pool.run(JOB.matMulPacked, Math.ceil(nRows / ROWS_PER_CHUNK));
+      return;
+    }
     this.#kernels.mat_mul_packed(
       typeId,
       out,
@@ -99,6 +108,41 @@ export class Multiplier {
       nCols,
       0,
       nRows,
+    );
+  }
+
+  #multiplyRaw(weight: WasmWeight, out: number, stride: number, column: number): void {
+    const { typeId, ptr, nRows, nCols } = weight;
+    const { pool } = this;
+    if (pool !== null) {
+      const { i32 } = pool.args;
+      i32[0] = typeId;
+      i32[1] = out;
+      i32[2] = stride;
+      i32[3] = column;
+      i32[4] = this.#input;
+      i32[5] = this.#nTokens;
+      i32[6] = ptr;
+      i32[7] = nRows;
+      i32[8] = nCols;
+      i32[9] = this.#work;
+      i32[10] = 4 * this.#kernels.mat_mul_scratch_len(nCols);
+      pool.run(JOB.matMulRaw, Math.ceil(nRows / ROWS_PER_CHUNK));
+      return;
+    }
+    this.#kernels.mat_mul_raw(
+      typeId,
+      out,
+      stride,
+      column,
+      this.#input,
+      this.#nTokens,
+      ptr,
+      nRows,
+      nCols,
+      0,
+      nRows,
+      this.#work,
     );
   }
 }

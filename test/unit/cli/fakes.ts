@@ -112,7 +112,7 @@ export function fakeModel(options: FakeModelOptions = {}): FakeModel {
     config: { nLayers: 2, contextLength: options.contextLength ?? 2048 } as ModelConfig,
     tokenizer,
     chatTemplate: options.chatTemplate === undefined ? bracketTemplate : options.chatTemplate,
-    engine: { name: "wasm", activations: "q8" },
+    engine: { name: "wasm", activations: "q8", nThreads: 1 },
     loadMs: 610,
     session: (sessionOptions = {}) => {
       fake.sessions.push(sessionOptions);

@@ -1,7 +1,7 @@
 // wasm32 addresses 4 GiB: pointers above 2^31 are negative numbers to a kernel's i32, and still right.
 import { describe, expect, test } from "vitest";
 import type { Activations, Engine } from "../../../src/engine/engine.ts";
-import { createWasmEngine } from "../../../src/engine/wasm/engine.ts";
+import { createWasmEngine } from "../../../src/engine/wasm/create.ts";
 import { createHostKernels } from "../../../src/engine/wasm/select-kernels.ts";
 import { KvasirError } from "../../../src/errors.ts";
 import { parseGguf } from "../../../src/gguf/parse.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createWasmEngine } from "../../../src/engine/wasm/engine.ts";
+import { createWasmEngine } from "../../../src/engine/wasm/create.ts";
 import { rowByteLength, TENSOR_TYPES, type TensorTypeName } from "../../../src/gguf/tensor-type.ts";
 import { nodeRuntime } from "../../../src/runtime/node.ts";
 
