@@ -62,7 +62,7 @@ function readOptions(args: readonly string[]): Options {
 function readFamilies(text: string | undefined): readonly Family[] {
   if (text === undefined) return FAMILIES;
   const names = text.split(",");
-  const known = FAMILIES.filter((family) => names.includes(family));
+  const known = names.flatMap((name) => FAMILIES.find((family) => family === name) ?? []);
   if (known.length === names.length) return known;
   throw new Error(`Cannot make prompts: "${text}" is not of ${FAMILIES.join(", ")}`);
 }
