@@ -6,8 +6,16 @@ import { type ParameterSet, readParameters, show, type Values } from "./paramete
 /** A method less its name. */
 export type MethodParts<State = MethodState> = Omit<Method<State>, "id" | "version" | "parameters">;
 
+/** What lists of methods tell; optional for methods of users. */
+export interface MethodAbout {
+  /** Which rows stay, in some ten words. */
+  readonly keeps?: string;
+  /** Where it comes from: an arXiv number, a program. */
+  readonly paper?: string;
+}
+
 /** A named family of methods: give it parameters and it is one. */
-export interface MethodDefinition {
+export interface MethodDefinition extends MethodAbout {
   readonly id: string;
   readonly version: number;
   readonly parameters: ParameterSet;
@@ -29,15 +37,14 @@ export interface MethodDefinition {
  *   create: () => compose({ scorer: recency(0), selector: tokenTopK }),
  * });
  */
-export function defineMethod<
-  Set extends ParameterSet = Record<never, never>,
-  State = MethodState,
->(declaration: {
-  readonly id: string;
-  readonly version?: number;
-  readonly parameters?: Set;
-  create(values: Values<Set>): MethodParts<State>;
-}): MethodDefinition {
+export function defineMethod<Set extends ParameterSet = Record<never, never>, State = MethodState>(
+  declaration: MethodAbout & {
+    readonly id: string;
+    readonly version?: number;
+    readonly parameters?: Set;
+    create(values: Values<Set>): MethodParts<State>;
+  },
+): MethodDefinition {
   const { id, version = 1 } = declaration;
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(id)) {
     throw new KvasirError(
@@ -47,6 +54,7 @@ export function defineMethod<
   }
   const declared = declaration.parameters ?? ({} as Set);
   return {
+    ...aboutOf(declaration),
     id,
     version,
     parameters: declared,
@@ -57,4 +65,9 @@ export function defineMethod<
       return { ...(parts as MethodParts), id, version, parameters: values };
     },
   };
+}
+
+/** The facts of a declaration that only people read. */
+export function aboutOf({ keeps, paper }: MethodAbout): MethodAbout {
+  return { ...(keeps !== undefined && { keeps }), ...(paper !== undefined && { paper }) };
 }

@@ -1,6 +1,12 @@
 // How a method over any scorer is declared: its own parameters, `scorer`, and the scorer's side by
 // side. A name that both have is the method's.
-import { defineMethod, type MethodDefinition, type MethodParts } from "./define-method.ts";
+import {
+  aboutOf,
+  defineMethod,
+  type MethodAbout,
+  type MethodDefinition,
+  type MethodParts,
+} from "./define-method.ts";
 import type { MethodState, Scorer } from "./method.ts";
 import { type ParameterSet, readParameters, type Values } from "./parameters.ts";
 import { scorerDefinition, type ScorerName, scorerName } from "./scorers/index.ts";
@@ -12,18 +18,21 @@ import { scorerDefinition, type ScorerName, scorerName } from "./scorers/index.t
  * @param declaration.scorers Which ones it may be. Default all.
  * @param declaration.create Called with checked values of its own parameters.
  */
-export function defineWrapper<Set extends ParameterSet, State = MethodState>(declaration: {
-  readonly id: string;
-  readonly version?: number;
-  readonly parameters: Set;
-  readonly scorer: ScorerName;
-  readonly scorers?: readonly ScorerName[];
-  create(values: Values<Set>, scorer: Scorer): MethodParts<State>;
-}): MethodDefinition {
+export function defineWrapper<Set extends ParameterSet, State = MethodState>(
+  declaration: MethodAbout & {
+    readonly id: string;
+    readonly version?: number;
+    readonly parameters: Set;
+    readonly scorer: ScorerName;
+    readonly scorers?: readonly ScorerName[];
+    create(values: Values<Set>, scorer: Scorer): MethodParts<State>;
+  },
+): MethodDefinition {
   const { id, version = 1 } = declaration;
   const named = { scorer: scorerName(declaration.scorer, declaration.scorers) };
   const own = { ...declaration.parameters, ...named };
   return {
+    ...aboutOf(declaration),
     id,
     version,
     parameters: own,

@@ -12,6 +12,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const adakv = defineWrapper({
   id: "adakv",
+  keeps: "a scorer's best rows, divided among the heads of a layer by score",
+  paper: "arXiv:2407.11550",
   parameters: {
     /** Share of the mean budget that no head loses. */
     alpha: real({ default: 0.2, min: 0, max: 1 }),

@@ -11,6 +11,8 @@ import { chunkedTopK } from "../selectors/chunked-top-k.ts";
 
 export const chunked = defineWrapper({
   id: "chunked",
+  keeps: "another method's best rows in each chunk of the prompt",
+  paper: "kvpress (ChunkPress)",
   parameters: {
     /** Rows of a chunk; the last may be shorter. */
     chunkLength: integer({ default: 1024, min: 1 }),

@@ -13,6 +13,8 @@ import { chunks } from "../selectors/chunks.ts";
 
 export const chunkkv = defineWrapper({
   id: "chunkkv",
+  keeps: "chunks of neighbouring rows, whole, by another method's scores",
+  paper: "arXiv:2502.00299",
   parameters: {
     /** Rows of a chunk; the last may be shorter. */
     chunkSize: integer({ default: 10, min: 1 }),

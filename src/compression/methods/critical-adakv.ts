@@ -11,6 +11,8 @@ import { twoStage, twoStageParameters } from "../selectors/two-stage.ts";
 
 export const criticalAdakv = defineWrapper({
   id: "critical-adakv",
+  keeps: "critical-kv's rows, divided among heads as adakv does",
+  paper: "arXiv:2502.03805",
   parameters: {
     /** Share of the mean budget that each head keeps by score. */
     alpha: real({ default: 0.2, min: 0, max: 1 }),

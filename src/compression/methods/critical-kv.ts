@@ -9,6 +9,8 @@ import { twoStage, twoStageParameters } from "../selectors/two-stage.ts";
 
 export const criticalKv = defineWrapper({
   id: "critical-kv",
+  keeps: "half by another method's scores, half by what rows add to the output",
+  paper: "arXiv:2502.03805",
   parameters: twoStageParameters,
   scorer: "snapkv",
   create: (options, scorer) => compose({ scorer, selector: twoStage({ ...options, alpha: 0 }) }),

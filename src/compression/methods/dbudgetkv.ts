@@ -13,6 +13,8 @@ import { normSuffix, type Realised } from "../selectors/norm-suffix.ts";
 
 export const dbudgetkv = defineMethod({
   id: "dbudgetkv",
+  keeps: "first and newest rows, as many as hold the last query's attention norm",
+  paper: "arXiv:2502.16886",
   parameters: {
     /** Share of the norm that may be missing. */
     threshold: real({ default: 0.01, min: 0, max: 1 }),

@@ -13,6 +13,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const expectedAttention = defineMethod({
   id: "expected-attention",
+  keeps: "rows that queries to come are expected to attend to",
+  paper: "arXiv:2510.00636",
   parameters: {
     ...expectedAttentionScorer.parameters,
     /** Decode steps between two evictions; 0: after the prompt only. */

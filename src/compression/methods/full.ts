@@ -6,6 +6,7 @@ import { defineMethod } from "../define-method.ts";
 
 export const full = defineMethod({
   id: "full",
+  keeps: "every row: the baseline",
   create: () => ({
     needs: { prefill: [], decode: [] },
     scope: "layer",

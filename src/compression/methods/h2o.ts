@@ -13,6 +13,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const h2o = defineMethod({
   id: "h2o",
+  keeps: "rows with the most attention of all queries so far, and the newest",
+  paper: "arXiv:2306.14048",
   parameters: {
     /** Share of the budget for the newest rows, which need no score to stay. */
     recentShare: real({ default: 0.5, min: 0, max: 1 }),

@@ -11,6 +11,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const keydiff = defineMethod({
   id: "keydiff",
+  keeps: "rows whose keys differ most from the head's mean key",
+  paper: "arXiv:2504.15364",
   parameters: {
     /** Decode steps between two evictions; 0: after the prompt only. */
     interval: integer({ default: 0, min: 0 }),

@@ -11,6 +11,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const knorm = defineMethod({
   id: "knorm",
+  keeps: "rows with the shortest keys",
+  paper: "arXiv:2406.11430",
   parameters: {
     /** First layers that keep all rows: there the norm of a key tells little. */
     skipLayers: integer({ default: 2, min: 0 }),

@@ -13,6 +13,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const lagkv = defineMethod({
   id: "lagkv",
+  keeps: "rows whose keys and values stand out from those that follow",
+  paper: "arXiv:2504.04704",
   parameters: {
     ...lagScorer.parameters,
     /** Decode steps between two evictions; 0: after the prompt only. */

@@ -13,6 +13,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const pyramidkv = defineMethod({
   id: "pyramidkv",
+  keeps: "snapkv's rows, more of them in the first layers than in the last",
+  paper: "arXiv:2406.02069",
   parameters: {
     ...windowParameters,
     /** The last layer has 1 / beta of the mean beyond the window. */

@@ -9,6 +9,7 @@ import { shotParameters } from "../shot-parameters.ts";
 
 export const randomShot = defineMethod({
   id: "random-shot",
+  keeps: "whole examples by chance: a control",
   parameters: {
     ...shotParameters,
     /** The same seed gives the same shots, in every runtime. */

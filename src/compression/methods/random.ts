@@ -6,6 +6,7 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const random = defineMethod({
   id: "random",
+  keeps: "rows by chance: a control",
   parameters: randomParameters,
   create: (options) =>
     compose({

@@ -6,6 +6,7 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const recentOnly = defineMethod({
   id: "recent-only",
+  keeps: "the newest rows: a control",
   create: () =>
     compose({
       scorer: recencyScorer(0),

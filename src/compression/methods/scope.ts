@@ -14,6 +14,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const scope = defineMethod({
   id: "scope",
+  keeps: "the prompt as snapkv does, the answer in a window of its own",
+  paper: "arXiv:2412.13649",
   parameters: {
     ...windowParameters,
     /** Generated rows that stay, the recent ones included. */

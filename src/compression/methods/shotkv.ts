@@ -21,6 +21,8 @@ const unpooled = { kernelSize: 1, pooling: "avg", groupAgg: "sum" } as const;
 
 export const shotkv = defineMethod({
   id: "shotkv",
+  keeps: "whole examples of the prompt, by the question's attention",
+  paper: "arXiv:2502.01941",
   parameters: {
     ...shotParameters,
     /** Queries that score: the question's, the last `windowSize`, or all of them. */

@@ -11,6 +11,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const snapkv = defineMethod({
   id: "snapkv",
+  keeps: "rows that the last prompt tokens attended to most",
+  paper: "arXiv:2404.14469",
   parameters: windowParameters,
   create: (options) => compose({ scorer: windowScorer(options), selector: tokenTopK }),
 });

@@ -14,6 +14,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const streamingLlm = defineMethod({
   id: "streaming-llm",
+  keeps: "the first rows (sinks) and the newest",
+  paper: "arXiv:2309.17453",
   parameters: {
     /** First rows that always stay. */
     nSink: integer({ default: 4, min: 0 }),

@@ -11,6 +11,8 @@ import { tokenTopK } from "../selectors/token-top-k.ts";
 
 export const tova = defineMethod({
   id: "tova",
+  keeps: "rows that the newest query attends to",
+  paper: "arXiv:2401.06104",
   parameters: {
     /** Decode steps between two evictions; 0: after the prompt only. */
     interval: integer({ default: 1, min: 0 }),
