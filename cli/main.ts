@@ -24,6 +24,14 @@ const COMMANDS: CommandTable = {
     summary: "Show what a GGUF file holds",
     open: async () => (await import("./inspect.ts")).inspectCommand,
   },
+  methods: {
+    summary: "List the compression methods",
+    open: async () => (await import("./methods.ts")).methodsCommand,
+  },
+  compare: {
+    summary: "Compare compression methods on a text",
+    open: async () => (await import("./compare.ts")).compareCommand(load),
+  },
   parity: {
     summary: "Check against a folder of golden data",
     open: async () => {
