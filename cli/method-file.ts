@@ -18,7 +18,8 @@ const MODULE = /^(.+\.(?:mjs|js|ts))(:.*)?$/;
  */
 export async function loadMethod(text: string): Promise<MethodSpec> {
   const [, path, rest = ""] = MODULE.exec(text) ?? [];
-  const spec = path === undefined ? parseMethod(text) : withParameters(await importMethod(path), rest);
+  const spec =
+    path === undefined ? parseMethod(text) : withParameters(await importMethod(path), rest);
   createMethod(spec);
   return spec;
 }

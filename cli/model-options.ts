@@ -10,12 +10,7 @@ import type {
 } from "../src/types.ts";
 import type { CommandIo } from "./command.ts";
 import { loadMethod } from "./method-file.ts";
-import {
-  budgetOf,
-  UsageError,
-  type OptionSpecs,
-  type OptionValues,
-} from "./options.ts";
+import { budgetOf, UsageError, type OptionSpecs, type OptionValues } from "./options.ts";
 import type { Progress } from "./progress.ts";
 
 /** `load` of the library, handed in so that commands run in tests without a model. */
