@@ -176,6 +176,11 @@ export function pack_rows(ty: number, weight: number, first_row: number, rows: n
 export function pack_scratch_len(n_cols: number): number;
 
 /**
+ * Tokens of x f32[n_tokens, n_cols] with a massive activation, to `list` u32[n_tokens]; their number.
+ */
+export function peaked_tokens(list: number, x: number, n_tokens: number, n_cols: number): number;
+
+/**
  * Divides `sums` f32`[n]` by the number of the newest `n_queries` queries that see each row.
  */
 export function per_query(sums: number, positions: number, n: number, next_position: number, n_queries: number): void;
@@ -218,6 +223,11 @@ export function query_sums_scratch_len(head_dim: number): number;
  * `out` f32`[n]`: uniform in [0, 1), the same for the same `seed` and `stream`.
  */
 export function random_scores(seed: number, stream: number, n: number, out: number): void;
+
+/**
+ * out f32[n_cols] = x f32[n_cols] less what its codes stand for.
+ */
+export function residual(out: number, x: number, n_cols: number): void;
 
 /**
  * out f32[n_tokens, size] = RMS norm of x, weight f32[size].
@@ -331,6 +341,7 @@ export interface InitOutput {
     readonly output_norms_scratch_len: (a: number) => number;
     readonly pack_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly pack_scratch_len: (a: number) => number;
+    readonly peaked_tokens: (a: number, b: number, c: number, d: number) => number;
     readonly per_query: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly pool: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly pyramid_exact: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
@@ -339,6 +350,7 @@ export interface InitOutput {
     readonly query_sums_head: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly query_sums_scratch_len: (a: number) => number;
     readonly random_scores: (a: number, b: number, c: number, d: number) => void;
+    readonly residual: (a: number, b: number, c: number) => void;
     readonly rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly rope_frequencies: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly rope_table: (a: number, b: number, c: number, d: number, e: number) => void;

@@ -457,6 +457,19 @@ export function pack_scratch_len(n_cols) {
 }
 
 /**
+ * Tokens of x f32[n_tokens, n_cols] with a massive activation, to `list` u32[n_tokens]; their number.
+ * @param {number} list
+ * @param {number} x
+ * @param {number} n_tokens
+ * @param {number} n_cols
+ * @returns {number}
+ */
+export function peaked_tokens(list, x, n_tokens, n_cols) {
+    const ret = wasm.peaked_tokens(list, x, n_tokens, n_cols);
+    return ret >>> 0;
+}
+
+/**
  * Divides `sums` f32`[n]` by the number of the newest `n_queries` queries that see each row.
  * @param {number} sums
  * @param {number} positions
@@ -563,6 +576,16 @@ export function query_sums_scratch_len(head_dim) {
  */
 export function random_scores(seed, stream, n, out) {
     wasm.random_scores(seed, stream, n, out);
+}
+
+/**
+ * out f32[n_cols] = x f32[n_cols] less what its codes stand for.
+ * @param {number} out
+ * @param {number} x
+ * @param {number} n_cols
+ */
+export function residual(out, x, n_cols) {
+    wasm.residual(out, x, n_cols);
 }
 
 /**

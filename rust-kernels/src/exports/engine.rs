@@ -102,6 +102,30 @@ pub fn quantize(
     }
 }
 
+/// Tokens of x f32[n_tokens, n_cols] with a massive activation, to `list` u32[n_tokens]; their number.
+#[wasm_bindgen]
+pub fn peaked_tokens(list: u32, x: u32, n_tokens: u32, n_cols: u32) -> u32 {
+    let (n_tokens, n_cols) = (n_tokens as usize, n_cols as usize);
+    // SAFETY: the caller's arena holds both ranges, apart.
+    let (list, x) = unsafe { (slice_mut::<u32>(list, n_tokens), slice(x, n_tokens * n_cols)) };
+    let mut n = 0;
+    for (token, x) in x.chunks_exact(n_cols).enumerate() {
+        if quantize::is_peaked(x) {
+            list[n] = token as u32;
+            n += 1;
+        }
+    }
+    n as u32
+}
+
+/// out f32[n_cols] = x f32[n_cols] less what its codes stand for.
+#[wasm_bindgen]
+pub fn residual(out: u32, x: u32, n_cols: u32) {
+    let n = n_cols as usize;
+    // SAFETY: the caller's arena holds both ranges, apart.
+    unsafe { quantize::residual(slice_mut(out, n), slice(x, n)) }
+}
+
 /// out f32[n_tokens, stride] at `column` = rows [begin, end) of a packed weight times quantised x.
 #[wasm_bindgen]
 #[allow(clippy::too_many_arguments)]

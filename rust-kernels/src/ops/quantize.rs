@@ -115,3 +115,32 @@ fn put(tile: &mut [u8], group: usize, word: u32) {
     let at = GROUP_BYTES * group;
     tile[at..at + GROUP_BYTES].copy_from_slice(&word.to_le_bytes());
 }
+
+/// Whether one channel holds more than half of the energy of `x`: a massive activation (Sun et al.
+/// 2024, arXiv:2402.17762). Such a token's other channels share a block's scale with it, and what
+/// int8 rounds away there moves everything after.
+pub fn is_peaked(x: &[f32]) -> bool {
+    let (mut largest, mut energy) = (F32x4::splat(0.0), 0f64);
+    for block in x.chunks_exact(BLOCK) {
+        let mut sum = F32x4::splat(0.0);
+        for i in 0..8 {
+            let x = F32x4::load(block, 4 * i);
+            largest = largest.max(x.abs());
+            sum = x.mul_add(x, sum);
+        }
+        energy += f64::from(sum.sum());
+    }
+    let largest = f64::from(largest.max_lane());
+    largest * largest > 0.5 * energy
+}
+
+/// out = what quantising `x` f32[n_cols] leaves: x - scale code.
+pub fn residual(out: &mut [f32], x: &[f32]) {
+    for (out, block) in out.chunks_exact_mut(BLOCK).zip(x.chunks_exact(BLOCK)) {
+        let (codes, scale) = round_block(block);
+        for (i, code) in codes.into_iter().enumerate() {
+            let rounded = code.to_f32().mul(F32x4::splat(scale));
+            F32x4::load(block, 4 * i).sub(rounded).store(out, 4 * i);
+        }
+    }
+}

@@ -52,7 +52,7 @@ export class WasmEngine implements Engine {
     this.activations = activations;
     this.#arena = new Arena(kernels.memory, maxBytes);
     this.#scratch = new OpScratch(this.#arena);
-    this.#multiplier = new Multiplier(kernels, this.#scratch);
+    this.#multiplier = new Multiplier(kernels, this.#arena, this.#scratch);
     this.#rowOps = new RowOps(kernels, this.#arena, this.#scratch);
     this.#measureOps = new MeasureOps(kernels, this.#arena, this.#scratch);
   }
@@ -254,10 +254,13 @@ export class WasmEngine implements Engine {
     const { nCols, nRows } = weight;
     const n = nTokens * nRows;
     const to = pointer(x, 0, 4 * n);
-    this.#multiplier.begin(nCols, nTokens, 8 * n);
+    const own = liveWeight(weight);
+    const extraBytes = 8 * n + this.#multiplier.residualBytes(nTokens, nCols, nRows);
+    this.#multiplier.begin(nCols, nTokens, extraBytes);
     this.#multiplier.setInput(pointer(input, 0, 4 * nTokens * nCols));
     let product = this.#scratch.take(4 * n);
-    this.#multiplier.multiply(liveWeight(weight), product, nRows, 0);
+    this.#multiplier.multiply(own, product, nRows, 0);
+    this.#multiplier.addResiduals(own, product);
     if (postNorm !== undefined) {
       const normed = this.#scratch.take(4 * n);
       const norm = pointer(postNorm.weight, 0, 4 * nRows);

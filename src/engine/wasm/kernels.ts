@@ -26,6 +26,8 @@ export interface Kernels {
     isNarrow: number,
   ): void;
   is_narrow(type: number): number;
+  peaked_tokens(list: number, x: number, nTokens: number, nCols: number): number;
+  residual(out: number, x: number, nCols: number): void;
   mat_mul_packed(
     type: number,
     out: number,

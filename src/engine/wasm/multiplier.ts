@@ -2,6 +2,7 @@
 import { assert } from "../../errors.ts";
 import type { WasmWeight } from "./buffers.ts";
 import type { Kernels } from "./kernels.ts";
+import type { Arena } from "./memory.ts";
 import { JOB, ROWS_PER_CHUNK } from "./pool/jobs.ts";
 import type { OpScratch } from "./op-scratch.ts";
 import type { Pool } from "./pool/pool.ts";
@@ -12,6 +13,7 @@ const NARROW = 1;
 
 export class Multiplier {
   readonly #kernels: Kernels;
+  readonly #arena: Arena;
   readonly #scratch: OpScratch;
   /** null: one thread. */
   pool: Pool | null = null;
@@ -25,21 +27,22 @@ export class Multiplier {
   #sums = 0;
   #work = 0;
 
-  constructor(kernels: Kernels, scratch: OpScratch) {
+  constructor(kernels: Kernels, arena: Arena, scratch: OpScratch) {
     this.#kernels = kernels;
+    this.#arena = arena;
     this.#scratch = scratch;
   }
 
   /**
    * Begins an op on an input f32[nTokens, nCols]: takes scratch for its quantised form, and
-   * announces `extraBytes` in at most two parts that the op takes itself.
+   * announces `extraBytes` in at most seven parts that the op takes itself.
    */
   begin(nCols: number, nTokens: number, extraBytes: number): void {
     const cells = nCols * nTokens;
     const sideBytes = Math.ceil(cells / 32) * 8;
     const nThreads = this.pool?.nThreads ?? 1;
     const workBytes = 4 * nThreads * this.#kernels.mat_mul_scratch_len(nCols);
-    this.#scratch.begin(3 * cells + 2 * sideBytes + workBytes + extraBytes, 7);
+    this.#scratch.begin(3 * cells + 2 * sideBytes + workBytes + extraBytes, 12);
     this.#codes[WIDE] = this.#scratch.take(2 * cells);
     this.#codes[NARROW] = this.#scratch.take(cells);
     this.#scales = this.#scratch.take(sideBytes);
@@ -109,6 +112,52 @@ export class Multiplier {
       0,
       nRows,
     );
+  }
+
+  /** Scratch that `addResiduals` takes, in at most five parts. */
+  residualBytes(nTokens: number, nCols: number, nRows: number): number {
+    return 4 * nTokens + 4 * nRows + 6 * nCols + Math.ceil(nCols / 32) * 16;
+  }
+
+  /**
+   * Adds to out f32[nTokens, nRows] what int8 rounded away of tokens with a massive activation: the
+   * weight times the residual, quantised in turn. A few tokens of a text have one, in a few layers.
+   */
+  addResiduals(weight: WasmWeight, out: number): void {
+    if (!weight.isPacked) return;
+    const { typeId, ptr, nRows, nCols } = weight;
+    const [k, scratch] = [this.#kernels, this.#scratch];
+    const list = scratch.take(4 * this.#nTokens);
+    const n = k.peaked_tokens(list, this.#input, this.#nTokens, nCols);
+    if (n === 0) return;
+    const sideBytes = Math.ceil(nCols / 32) * 8;
+    const rest = scratch.take(4 * nCols);
+    const codes = scratch.take(2 * nCols);
+    const sides = scratch.take(2 * sideBytes);
+    const sums = sides + sideBytes;
+    const product = scratch.take(4 * nRows);
+    const form = k.is_narrow(typeId) === 0 ? WIDE : NARROW;
+    for (let i = 0; i < n; i++) {
+      const token = this.#arena.u32[list / 4 + i] ?? 0;
+      k.residual(rest, this.#input + 4 * token * nCols, nCols);
+      k.quantize(codes, sides, sums, rest, 1, nCols, form);
+      k.mat_mul_packed(
+        typeId,
+        product,
+        nRows,
+        0,
+        codes,
+        sides,
+        sums,
+        1,
+        ptr,
+        nRows,
+        nCols,
+        0,
+        nRows,
+      );
+      k.add(out + 4 * token * nRows, product, nRows);
+    }
   }
 
   #multiplyRaw(weight: WasmWeight, out: number, stride: number, column: number): void {
