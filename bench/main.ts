@@ -4,16 +4,19 @@ import { basename, join, resolve } from "node:path";
 import { methodNames } from "../src/compression/registry.ts";
 import type { BenchCase, CaseSettings } from "./cases/case.ts";
 import { caseNamed, cases } from "./cases/index.ts";
+import { longChat } from "./cases/long-chat.ts";
 import { quality } from "./cases/quality.ts";
 import { speed } from "./cases/speed.ts";
 import type { JobSettings, Text } from "./job.ts";
 import { createLanes } from "./lanes.ts";
 import { commitOf, describeModel, loadAverage, thisMachine, waitForQuiet } from "./machine.ts";
+import { checkCoherence } from "./long-chat/bands.ts";
+import { longChatParts, longChatReport } from "./long-chat/report.ts";
 import { type BenchOptions, readOptions, usage } from "./options.ts";
 import { installPeers, peerLane, peerNames } from "./peers.ts";
 import { createRecord, readRecords, writeRecord } from "./record.ts";
 import { readmeParts, renderReport } from "./report.ts";
-import { type Lane, runLanes } from "./runner.ts";
+import { type Lane, runAtOnce, runLanes } from "./runner.ts";
 import { chromiumRuntime } from "./runtimes/chromium.ts";
 import { denoRuntime, nodeRuntime } from "./runtimes/process.ts";
 import type { BenchRuntime } from "./runtimes/runtime.ts";
@@ -53,22 +56,27 @@ export async function main(args: readonly string[], host: Host): Promise<number>
 }
 
 function report({ machine, isCheck }: BenchOptions, { root, say }: Host): number {
-  const parts = readmeParts(readRecords(join(root, "bench", "record"), machine));
-  const path = join(root, "README.md");
-  const before = readFileSync(path, "utf8");
-  const { text, missing } = rewriteMarkers(before, parts);
-  for (const name of missing) say(`README.md has no place for bench:${name}`);
-  if (isCheck) {
-    say(
-      text === before
-        ? "README.md is as the records say"
-        : "README.md is stale: npm run bench -- report",
-    );
-    return text === before ? 0 : 1;
+  const records = readRecords(join(root, "bench", "record"), machine);
+  const pages = [
+    ["README.md", readmeParts(records)],
+    ["docs/long-chat.md", longChatParts(records)],
+  ] as const;
+  let isStale = false;
+  for (const [name, parts] of pages) {
+    const path = join(root, name);
+    const before = readFileSync(path, "utf8");
+    const { text, missing } = rewriteMarkers(before, parts);
+    for (const part of missing) say(`${name} has no place for bench:${part}`);
+    if (isCheck) {
+      const isSame = text === before;
+      say(isSame ? `${name} is as the records say` : `${name} is stale: npm run bench -- report`);
+      isStale ||= !isSame;
+      continue;
+    }
+    if (text !== before) writeFileSync(path, text);
+    say(`${name}: ${Object.keys(parts).length - missing.length} tables from records`);
   }
-  if (text !== before) writeFileSync(path, text);
-  say(`README.md: ${Object.keys(parts).length - missing.length} tables from records`);
-  return 0;
+  return isStale ? 1 : 0;
 }
 
 async function measure(options: BenchOptions, host: Host): Promise<number> {
@@ -87,7 +95,9 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
   try {
     const lanes = await lanesFor(options, host, { runtimes, settings, model });
     const settle = (): Promise<number> => waitForQuiet(options.quietWaitMs);
-    const records = await runLanes(lanes, { rounds, settle, say });
+    const isTimed = !lanes.every((lane) => lane.case === longChat.name);
+    const run = isTimed ? runLanes : runAtOnce;
+    const records = checkCoherence(await run(lanes, { rounds, settle, say }));
     const record = createRecord({
       what: whatOf(options),
       date: started.toISOString(),
@@ -98,7 +108,8 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
       loadAverage: { before, after: loadAverage() },
       lanes: records,
     });
-    process.stdout.write(`${renderReport(record)}\n`);
+    const render = record.what === longChat.name ? longChatReport : renderReport;
+    process.stdout.write(`${render(record)}\n`);
     if (options.isRecorded) {
       say(`Written: ${writeRecord(join(root, "bench", "record"), record)}`);
     }
@@ -151,7 +162,7 @@ function chosenCases({ command, cases: names }: BenchOptions): readonly BenchCas
   if (command === "peers") return [speed];
   if (command === "saved") return [caseNamed("compressed-decode"), quality];
   if (names.length > 0) return names.map(caseNamed);
-  return cases.filter((one) => one !== speed && one !== quality);
+  return cases.filter((one) => ![speed, quality, longChat].includes(one));
 }
 
 function caseSettingsOf(options: BenchOptions): CaseSettings {

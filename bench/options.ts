@@ -3,11 +3,11 @@ import type { Activations, EngineName } from "../src/engine/engine.ts";
 
 export const usage = `npm run bench -- [COMMAND | CASE ...] [options]
 
-  (no case)         every case but speed and quality
+  (no case)         every case but speed, quality and long-chat
   CASE ...          those cases; "list" names them
   peers             prefill and decode beside other runtimes, in the same rounds
   saved             bytes, decode speed and quality of every method
-  report            the README's tables from the newest records; --check only compares
+  report            the documents' tables from the newest records; --check only compares
 
   --model FILE|NAME       GGUF file, or a name that scripts/ensure-model.mjs knows (smollm2)
   --runtimes LIST         of node, deno, chromium (default node; peers: node,chromium)

@@ -196,7 +196,7 @@ function format(value: number, unit: Metric["unit"]): string {
 }
 
 /** What the numbers stand on, in one sentence or two. */
-function note(record: BenchRecord): string {
+export function note(record: BenchRecord): string {
   const { date, commit, machine, model, settings, lanes } = record;
   const nRounds = Math.max(0, ...lanes.map(({ rounds }) => rounds.length));
   const threads = settings.threads === 1 ? "1 thread" : `${settings.threads} threads`;
@@ -212,7 +212,7 @@ function note(record: BenchRecord): string {
   );
 }
 
-function stoppedList({ lanes }: BenchRecord): string {
+export function stoppedList({ lanes }: BenchRecord): string {
   return lanes
     .flatMap(({ case: name, variant, runtime, stopped }) =>
       stopped === null

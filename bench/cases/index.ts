@@ -1,6 +1,7 @@
 import type { BenchCase } from "./case.ts";
 import { compressedDecode, decode } from "./decode.ts";
 import { load } from "./load.ts";
+import { longChat } from "./long-chat.ts";
 import { memory } from "./memory.ts";
 import { prefill } from "./prefill.ts";
 import { quality } from "./quality.ts";
@@ -18,6 +19,7 @@ export const cases: readonly BenchCase[] = [
   selection,
   memory,
   quality,
+  longChat,
 ];
 
 /** @throws {RangeError} For an unknown name. */
