@@ -86,7 +86,14 @@ export default [
     external: /^node:/,
     output,
     treeshake: { moduleSideEffects: false },
-    plugins: [clean, kernels, notices, wgsl, nodeResolve(), esbuild({ target: "es2022" })],
+    plugins: [
+      clean,
+      kernels,
+      notices,
+      wgsl,
+      nodeResolve(),
+      esbuild({ target: "es2022", minify: true }),
+    ],
   },
   {
     input: inputs(entries.filter(({ hasTypes }) => hasTypes)),

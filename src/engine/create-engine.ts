@@ -101,11 +101,7 @@ async function loadKernels(
   throw failure;
 }
 
-function create(
-  name: EngineName,
-  module: WebAssembly.Module,
-  activations: Activations,
-): Engine {
+function create(name: EngineName, module: WebAssembly.Module, activations: Activations): Engine {
   switch (name) {
     case "wasm":
       return createWasmEngine({ module, activations });

@@ -157,7 +157,13 @@ export interface Engine {
   freeWeight(weight: Weight): void;
 
   /** out f32[nTokens, nCols] = rows `tokens` (u32[nTokens]) of `weight`, times `scale`. */
-  embed(out: EngineBuffer, weight: Weight, tokens: EngineBuffer, nTokens: number, scale: number): void;
+  embed(
+    out: EngineBuffer,
+    weight: Weight,
+    tokens: EngineBuffer,
+    nTokens: number,
+    scale: number,
+  ): void;
 
   /** out f32[nTokens, sum of nRows] = projections of norm(x), side by side; x f32[nTokens, nCols]. */
   normProject(

@@ -77,7 +77,7 @@ export function getNumberArray(
   if (value === undefined) return undefined;
   const isBig = value instanceof BigUint64Array || value instanceof BigInt64Array;
   if (ArrayBuffer.isView(value) && !isBig) {
-    return value as Exclude<GgufNumberArray, BigUint64Array | BigInt64Array>;
+    return value;
   }
   throw wrongType(gguf, key, "an array of numbers", value);
 }

@@ -13,8 +13,7 @@ export const browserRuntime: Runtime = {
   get hardwareThreads() {
     return navigator.hardwareConcurrency;
   },
-  spawnKernelWorker: () =>
-    spawnWebWorker(new URL("./kernel-pool.worker.js", import.meta.url)),
+  spawnKernelWorker: () => spawnWebWorker(new URL("./kernel-pool.worker.js", import.meta.url)),
 };
 
 async function loadKernels(build: KernelBuild): Promise<WebAssembly.Module> {

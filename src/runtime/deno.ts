@@ -10,6 +10,5 @@ export const denoRuntime: Runtime = {
   get hardwareThreads() {
     return navigator.hardwareConcurrency;
   },
-  spawnKernelWorker: () =>
-    spawnWebWorker(new URL("./kernel-pool.worker.js", import.meta.url)),
+  spawnKernelWorker: () => spawnWebWorker(new URL("./kernel-pool.worker.js", import.meta.url)),
 };

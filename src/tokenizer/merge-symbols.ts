@@ -42,7 +42,7 @@ export function mergeSymbols(text: string, score: JoinScore): string[] {
 
   const pieces: string[] = [];
   for (let i = nSymbols > 0 ? 0 : -1; i !== -1; i = next[i]!) {
-    pieces.push(text.slice(begin[i]!, end[i]!));
+    pieces.push(text.slice(begin[i], end[i]));
   }
   return pieces;
 }

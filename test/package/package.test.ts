@@ -16,7 +16,7 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 };
 
 /** Bytes after gzip that an entry may cost with everything that it imports at once. */
-const CEILINGS = { browser: 120_000, node: 120_000, deno: 120_000, workerd: 120_000 } as const;
+const CEILINGS = { browser: 90_000, node: 90_000, deno: 90_000, workerd: 90_000 } as const;
 
 function targets(target: Target): string[] {
   return typeof target === "string" ? [target] : Object.values(target).flatMap(targets);

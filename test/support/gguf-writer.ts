@@ -219,7 +219,7 @@ class Bytes {
       this.number("u64", items.length);
       for (const item of items) this.value(item);
     } else if (typed.type === "string") {
-      this.string(String(typed.value));
+      this.string(typed.value as string);
     } else {
       this.number(typed.type, typed.value as number | bigint | boolean);
     }

@@ -18,7 +18,8 @@ import type {
   SumsLayout,
   Weight,
 } from "../engine.ts";
-import { Ledger, newBuffer, own, ReferenceBuffer } from "./buffers.ts";
+import type { ReferenceBuffer } from "./buffers.ts";
+import { Ledger, newBuffer, own } from "./buffers.ts";
 import * as measure from "./measure.ts";
 import * as ops from "./ops.ts";
 import { checkRoom, gatherRows, readHead, writeRow } from "./rows.ts";

@@ -62,10 +62,7 @@ export class WasmEngine implements Engine {
   }
 
   /** @returns false when the workers do not start. */
-  async startPool(
-    module: WebAssembly.Module,
-    workers: readonly KernelWorker[],
-  ): Promise<boolean> {
+  async startPool(module: WebAssembly.Module, workers: readonly KernelWorker[]): Promise<boolean> {
     this.#pool = await Pool.start(module, this.#kernels, this.#arena, workers);
     this.#multiplier.pool = this.#pool;
     this.#rowOps.pool = this.#pool;
@@ -117,7 +114,6 @@ export class WasmEngine implements Engine {
     this.#arena.u8.copyWithin(to, from, from + byteLength);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- a wrong range rejects, as elsewhere
   async read(src: EngineBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array> {
     const from = pointer(src, byteOffset, byteLength);
     return this.#arena.u8.slice(from, from + byteLength);
