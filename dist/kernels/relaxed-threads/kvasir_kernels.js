@@ -433,7 +433,7 @@ export function output_norms_scratch_len(head_dim) {
 }
 
 /**
- * Packs `n` rows of GGUF blocks at `rows` as rows `first_row ..` (a multiple of 4) of `weight`.
+ * Packs `n` rows of GGUF blocks at `rows` as rows `first_row ..` (a multiple of 8) of `weight`.
  * @param {number} ty
  * @param {number} weight
  * @param {number} first_row

@@ -166,7 +166,7 @@ export function norm_rotate(x: number, n_tokens: number, stride: number, column:
 export function output_norms_scratch_len(head_dim: number): number;
 
 /**
- * Packs `n` rows of GGUF blocks at `rows` as rows `first_row ..` (a multiple of 4) of `weight`.
+ * Packs `n` rows of GGUF blocks at `rows` as rows `first_row ..` (a multiple of 8) of `weight`.
  */
 export function pack_rows(ty: number, weight: number, first_row: number, rows: number, n: number, n_cols: number, scratch: number): void;
 

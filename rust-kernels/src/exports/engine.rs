@@ -8,7 +8,7 @@ use crate::ops::mat_mul::{self, Output, Shape};
 use crate::ops::quantize::{self, Quantized};
 use crate::ops::rope::{self, RopeStyle};
 use crate::ops::{mat_mul_f32, rms_norm as norm};
-use crate::quant::packed::{self, BLOCK};
+use crate::quant::packed::{self, BLOCK, GROUP_ROWS};
 use crate::quant::{TensorType, dequantize_row};
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -38,7 +38,7 @@ pub fn pack_scratch_len(n_cols: u32) -> u32 {
     packed::pack_scratch_len(n_cols as usize) as u32
 }
 
-/// Packs `n` rows of GGUF blocks at `rows` as rows `first_row ..` (a multiple of 4) of `weight`.
+/// Packs `n` rows of GGUF blocks at `rows` as rows `first_row ..` (a multiple of 8) of `weight`.
 #[wasm_bindgen]
 pub fn pack_rows(
     ty: u32,
@@ -54,18 +54,19 @@ pub fn pack_rows(
         return;
     };
     let row_bytes = ty.row_bytes(n_cols);
-    let panel_bytes = packing.panel_bytes(n_cols / BLOCK);
-    let first = weight + (first_row as usize / 4 * panel_bytes) as u32;
-    // SAFETY: the caller's arena holds the panels, the rows and the scratch, apart.
-    let (panels, rows, scratch) = unsafe {
+    let group_bytes = packing.group_bytes(n_cols / BLOCK);
+    let first = weight + (first_row as usize / GROUP_ROWS * group_bytes) as u32;
+    // SAFETY: the caller's arena holds the groups, the rows and the scratch, apart.
+    let (groups, rows, scratch) = unsafe {
         (
-            slice_mut::<u8>(first, n.div_ceil(4) * panel_bytes),
+            slice_mut::<u8>(first, n.div_ceil(GROUP_ROWS) * group_bytes),
             slice::<u8>(rows, n * row_bytes),
             slice_mut::<f32>(scratch, packed::pack_scratch_len(n_cols)),
         )
     };
-    for (panel, rows) in panels.chunks_exact_mut(panel_bytes).zip(rows.chunks(4 * row_bytes)) {
-        packed::pack_panel(ty, packing, panel, rows, n_cols, scratch);
+    let rows = rows.chunks(GROUP_ROWS * row_bytes);
+    for (group, rows) in groups.chunks_exact_mut(group_bytes).zip(rows) {
+        packed::pack_group(ty, packing, group, rows, n_cols, scratch);
     }
 }
 
@@ -230,16 +231,16 @@ pub fn embed_packed_row(ty: u32, out: u32, weight: u32, row: u32, n_cols: u32, s
         return;
     };
     let n_cols = n_cols as usize;
-    let panel_bytes = packing.panel_bytes(n_cols / BLOCK);
+    let group_bytes = packing.group_bytes(n_cols / BLOCK);
     let row = row as usize;
     // SAFETY: the caller's arena holds both ranges, apart.
-    let (out, panel) = unsafe {
+    let (out, group) = unsafe {
         (
             slice_mut::<f32>(out, n_cols),
-            slice::<u8>(weight + (row / 4 * panel_bytes) as u32, panel_bytes),
+            slice::<u8>(weight + (row / GROUP_ROWS * group_bytes) as u32, group_bytes),
         )
     };
-    packed::unpack_row(packing, panel, row % 4, out);
+    packed::unpack_row(packing, group, row % GROUP_ROWS, out);
     out.iter_mut().for_each(|x| *x *= scale);
 }
 

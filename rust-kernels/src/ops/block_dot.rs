@@ -53,7 +53,7 @@ pub struct Narrow;
 
 /// Whether weights packed so are multiplied with narrow codes in this build.
 pub fn is_narrow(packing: Packing) -> bool {
-    cfg!(target_feature = "relaxed-simd") && packing.block_bytes != 128 && !packing.is_lookup
+    cfg!(target_feature = "relaxed-simd") && packing.code_bytes != 128 && !packing.is_lookup
 }
 
 /// One way to multiply blocks; `dots` gives per half (columns 0..16, 16..32) and token the four
@@ -199,14 +199,15 @@ fn wide_dots<const TOKENS: usize, const HALVES: bool>(
     operands: impl Fn(usize) -> [I16x8; 4],
 ) -> [[I32x4; TOKENS]; 2] {
     let mut dots = [[I32x4::splat(0); TOKENS]; 2];
-    for_each_vector!(J, {
-        for (e, operand) in operands(J).into_iter().enumerate() {
+    // A loop, not `for_each_vector`: unrolled, a tile's operands spill out of the registers.
+    for j in 0..4 {
+        for (e, operand) in operands(j).into_iter().enumerate() {
             let half = if HALVES { e % 2 } else { 0 };
             for t in 0..TOKENS {
-                let pair = I16x8::load_pair(codes, GROUP_BYTES * ((4 * J + e) * TOKENS + t));
+                let pair = I16x8::load_pair(codes, GROUP_BYTES * ((4 * j + e) * TOKENS + t));
                 dots[half][t] = dots[half][t].add(operand.dot(pair));
             }
         }
-    });
+    }
     dots
 }

@@ -6,7 +6,7 @@
 use super::block_dot::{BlockDot, Bytes, Fast, Lookup, Nibbles};
 use super::quantize::{Quantized, TILE};
 use crate::lanes::{F32x4, I32x4};
-use crate::quant::packed::{BLOCK, Packing};
+use crate::quant::packed::{BLOCK, GROUP_ROWS, Packing};
 
 /// Where results go: f32[n_tokens, stride], from column `column`.
 pub struct Output<'a> {
@@ -56,7 +56,7 @@ pub fn mat_mul(
     shape: Shape,
     rows: core::ops::Range<usize>,
 ) {
-    match (packing.block_bytes, packing.per_16, packing.has_min) {
+    match (packing.code_bytes, packing.per_16, packing.has_min) {
         (128, ..) => run::<Bytes, Offset>(output, x, weight, packing, shape, rows),
         (96, true, _) => run::<Nibbles<Fast, 2>, Halves>(output, x, weight, packing, shape, rows),
         (80, _, true) => run::<Nibbles<Fast, 1>, Minimum>(output, x, weight, packing, shape, rows),
@@ -76,36 +76,31 @@ fn run<D: BlockDot, S: Scales>(
     rows: core::ops::Range<usize>,
 ) {
     let n_blocks = shape.n_cols / BLOCK;
-    let panel_bytes = packing.panel_bytes(n_blocks);
+    let group_bytes = packing.group_bytes(n_blocks);
     let n_tiled = shape.n_tokens - shape.n_tokens % TILE;
-    let (first, last) = (rows.start / 4, rows.end.div_ceil(4));
-    let panels = &weight[first * panel_bytes..last * panel_bytes];
-    // Two panels share the loads of a single token's codes; a tile has no registers for that.
-    for (i, pair) in panels.chunks(2 * panel_bytes).enumerate() {
-        let row = 4 * (first + 2 * i);
+    let (first, last) = (rows.start / GROUP_ROWS, rows.end.div_ceil(GROUP_ROWS));
+    let groups = &weight[first * group_bytes..last * group_bytes];
+    for (i, group) in groups.chunks_exact(group_bytes).enumerate() {
+        let row = GROUP_ROWS * (first + i);
+        // Both panels share the loads of a single token's codes; a tile has no registers for that.
         for token in (0..n_tiled).step_by(TILE) {
-            for (p, panel) in pair.chunks_exact(panel_bytes).enumerate() {
-                let sums = tile::<D, S, TILE, 1>([panel], x, token, n_blocks, packing.offset);
-                output.store(sums[0], token, row + 4 * p, shape.n_rows);
+            for panel in 0..2 {
+                let sums = tile::<D, S, TILE, 1>(group, panel, x, token, n_blocks, packing.offset);
+                output.store(sums[0], token, row + 4 * panel, shape.n_rows);
             }
         }
         for token in n_tiled..shape.n_tokens {
-            if pair.len() == 2 * panel_bytes {
-                let (a, b) = pair.split_at(panel_bytes);
-                let sums = tile::<D, S, 1, 2>([a, b], x, token, n_blocks, packing.offset);
-                output.store(sums[0], token, row, shape.n_rows);
-                output.store(sums[1], token, row + 4, shape.n_rows);
-            } else {
-                let sums = tile::<D, S, 1, 1>([pair], x, token, n_blocks, packing.offset);
-                output.store(sums[0], token, row, shape.n_rows);
-            }
+            let sums = tile::<D, S, 1, 2>(group, 0, x, token, n_blocks, packing.offset);
+            output.store(sums[0], token, row, shape.n_rows);
+            output.store(sums[1], token, row + 4, shape.n_rows);
         }
     }
 }
 
 #[inline(always)]
 fn tile<D: BlockDot, S: Scales, const TOKENS: usize, const PANELS: usize>(
-    panels: [&[u8]; PANELS],
+    group: &[u8],
+    panel: usize,
     x: &Quantized<'_>,
     token: usize,
     n_blocks: usize,
@@ -115,26 +110,21 @@ fn tile<D: BlockDot, S: Scales, const TOKENS: usize, const PANELS: usize>(
     let codes = &x.codes[token * n_blocks * D::CODE_BYTES..][..n_blocks * width];
     let scales = &x.scales[2 * token * n_blocks..][..2 * n_blocks * TOKENS];
     let sums = &x.sums[2 * token * n_blocks..][..2 * n_blocks * TOKENS];
-    let scale_bytes = if S::PER_16 { 16 } else { 8 };
-    let parts = panels.map(|panel| {
-        let (codes, tail) = panel.split_at(n_blocks * D::BLOCK_BYTES);
-        let (scales, mins) = tail.split_at(n_blocks * scale_bytes);
-        (codes, scales, mins)
-    });
+    let mins_at = D::BLOCK_BYTES + if S::PER_16 { 16 } else { 8 };
+    let block_bytes = mins_at + if S::HAS_MIN { 8 } else { 0 };
     let mut total = [[F32x4::splat(0.0); TOKENS]; PANELS];
     let blocks = codes
         .chunks_exact(width)
         .zip(scales.chunks_exact(2 * TOKENS))
         .zip(sums.chunks_exact(2 * TOKENS))
-        .enumerate();
-    for (b, ((codes, scales), sums)) in blocks {
+        .zip(group.chunks_exact(2 * block_bytes));
+    for (((codes, scales), sums), pair) in blocks {
         for p in 0..PANELS {
-            let (block_codes, block_scales, block_mins) = parts[p];
-            let block = &block_codes[b * D::BLOCK_BYTES..(b + 1) * D::BLOCK_BYTES];
+            let block = &pair[(panel + p) * block_bytes..][..block_bytes];
             if S::PER_16 {
                 let dots = D::dots::<TOKENS, true>(block, codes);
                 for (half, dots) in dots.into_iter().enumerate() {
-                    let scale = F32x4::load_f16_bytes(block_scales, 16 * b + 8 * half);
+                    let scale = F32x4::load_f16_bytes(block, D::BLOCK_BYTES + 8 * half);
                     for t in 0..TOKENS {
                         let dot = dots[t].sub(I32x4::splat(offset * sums[2 * t + half])).to_f32();
                         let scale = scale.mul(F32x4::splat(scales[2 * t]));
@@ -144,7 +134,7 @@ fn tile<D: BlockDot, S: Scales, const TOKENS: usize, const PANELS: usize>(
                 continue;
             }
             let [dots, _] = D::dots::<TOKENS, false>(block, codes);
-            let scale = F32x4::load_f16_bytes(block_scales, 8 * b);
+            let scale = F32x4::load_f16_bytes(block, D::BLOCK_BYTES);
             for t in 0..TOKENS {
                 let dot = if S::HAS_MIN {
                     dots[t]
@@ -155,7 +145,7 @@ fn tile<D: BlockDot, S: Scales, const TOKENS: usize, const PANELS: usize>(
                 total[p][t] = scale.mul_add(dot.to_f32(), total[p][t]);
             }
             if S::HAS_MIN {
-                let min = F32x4::load_f16_bytes(block_mins, 8 * b);
+                let min = F32x4::load_f16_bytes(block, mins_at);
                 for t in 0..TOKENS {
                     total[p][t] = min.mul_add(F32x4::splat(scales[2 * t + 1]), total[p][t]);
                 }
@@ -177,6 +167,9 @@ impl Output<'_> {
     ) {
         for (t, sum) in sums.into_iter().enumerate() {
             let at = (token + t) * self.stride + self.column + row;
+            if row >= n_rows {
+                return; // a group's padding
+            }
             if row + 4 <= n_rows {
                 sum.store(self.out, at);
             } else {

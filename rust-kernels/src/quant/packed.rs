@@ -1,13 +1,14 @@
 //! The layout in which quantised weights are multiplied: panels of four rows, so that one vector
-//! holds all four and no sum ever crosses lanes.
+//! holds all four and no sum ever crosses lanes; two panels make a group of eight rows, whose blocks
+//! alternate, so that a product reads its weight as one stream from front to back.
 //!
-//! A panel of `n_blocks = n_cols / 32` blocks is, in bytes:
+//! A group is n_cols / 32 times block of panel 0, block of panel 1. A block is, in bytes:
 //!
-//! | part   | size              | content                                                         |
-//! |--------|-------------------|-----------------------------------------------------------------|
-//! | codes  | n_blocks * block  | per block: codes, then one 16-byte plane per bit above the 4th  |
-//! | scales | n_blocks * 8 or 16| f16 of rows 0..4 (per 16 columns: first half's four, then second)|
-//! | mins   | n_blocks * 8 or 0 | f16 of rows 0..4                                                |
+//! | part   | size      | content                                                          |
+//! |--------|-----------|------------------------------------------------------------------|
+//! | codes  | 64 or 128 | codes, and one 16-byte plane more per bit above the 4th           |
+//! | scales | 8 or 16   | f16 of rows 0..4 (per 16 columns: first half's four, then second) |
+//! | mins   | 8 or 0    | f16 of rows 0..4                                                 |
 //!
 //! Codes of 4 bits: vector j (0..4) of a block, byte 4r + i: low nibble row r, column 4j + i; high
 //! nibble column 16 + 4j + i. Read as u16 lanes, four shifts and masks give four operands of
@@ -29,8 +30,8 @@ pub const BLOCK: usize = 32;
 /// How a tensor type is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
-    /// Bytes of codes of one block, four rows.
-    pub block_bytes: usize,
+    /// Bytes of codes and planes of one block, four rows.
+    pub code_bytes: usize,
     /// Planes above the low four bits.
     pub n_planes: usize,
     /// Subtracted from each code.
@@ -50,23 +51,23 @@ pub const IQ4_NL_VALUES: [i8; 16] =
 /// How `ty` is packed, or `None` when it is multiplied in f32 from its GGUF blocks.
 pub fn packing(ty: TensorType) -> Option<Packing> {
     let four = Packing {
-        block_bytes: 64,
+        code_bytes: 64,
         n_planes: 0,
         offset: 0,
         per_16: false,
         has_min: false,
         is_lookup: false,
     };
-    let five = Packing { block_bytes: 80, n_planes: 1, ..four };
+    let five = Packing { code_bytes: 80, n_planes: 1, ..four };
     match ty {
         TensorType::Q4_0 => Some(Packing { offset: 8, ..four }),
         TensorType::Q4_1 | TensorType::Q4_K => Some(Packing { has_min: true, ..four }),
         TensorType::Q5_0 => Some(Packing { offset: 16, ..five }),
         TensorType::Q5_1 | TensorType::Q5_K => Some(Packing { has_min: true, ..five }),
         TensorType::Q6_K => {
-            Some(Packing { block_bytes: 96, n_planes: 2, offset: 32, per_16: true, ..four })
+            Some(Packing { code_bytes: 96, n_planes: 2, offset: 32, per_16: true, ..four })
         }
-        TensorType::Q8_0 => Some(Packing { block_bytes: 128, ..four }),
+        TensorType::Q8_0 => Some(Packing { code_bytes: 128, ..four }),
         TensorType::IQ4_NL => Some(Packing { is_lookup: true, ..four }),
         _ => None,
     }
@@ -78,60 +79,73 @@ impl Packing {
         if self.per_16 { 8 } else { 4 }
     }
 
-    /// Bytes of a panel of `n_blocks` blocks.
-    pub fn panel_bytes(&self, n_blocks: usize) -> usize {
-        n_blocks * (self.block_bytes + 2 * self.n_scales() + if self.has_min { 8 } else { 0 })
+    /// Bytes of one block of a panel.
+    pub fn block_bytes(&self) -> usize {
+        self.code_bytes + 2 * self.n_scales() + if self.has_min { 8 } else { 0 }
+    }
+
+    /// Bytes of a group of eight rows of `n_blocks` blocks.
+    pub fn group_bytes(&self, n_blocks: usize) -> usize {
+        2 * n_blocks * self.block_bytes()
     }
 }
+
+/// Rows of a group.
+pub const GROUP_ROWS: usize = 8;
 
 /// Bytes that a matrix takes: packed where possible, else its GGUF blocks.
 pub fn weight_bytes(ty: TensorType, n_rows: usize, n_cols: usize) -> usize {
     match packing(ty) {
-        Some(p) => n_rows.div_ceil(4) * p.panel_bytes(n_cols / BLOCK),
+        Some(p) => n_rows.div_ceil(GROUP_ROWS) * p.group_bytes(n_cols / BLOCK),
         None => n_rows * ty.row_bytes(n_cols),
     }
 }
 
-/// Scratch for [`pack_panel`], in f32 elements.
+/// Scratch for [`pack_group`], in f32 elements.
 pub fn pack_scratch_len(n_cols: usize) -> usize {
     n_cols + 2 * (n_cols / 16)
 }
 
-/// Packs up to four rows of GGUF blocks into `panel`; missing rows become zeros.
-pub fn pack_panel(
+/// Packs up to eight rows of GGUF blocks into `group`; missing rows become zeros.
+pub fn pack_group(
     ty: TensorType,
     p: Packing,
-    panel: &mut [u8],
+    group: &mut [u8],
     rows: &[u8],
     n_cols: usize,
     scratch: &mut [f32],
 ) {
-    let row_bytes = ty.row_bytes(n_cols);
-    let n_blocks = n_cols / BLOCK;
-    let scales_at = n_blocks * p.block_bytes;
-    let mins_at = scales_at + n_blocks * 2 * p.n_scales();
     let per_block = if p.per_16 { 2 } else { 1 };
-    panel.fill(0);
+    let n_scales = n_cols / BLOCK * per_block;
+    let mins_at = p.code_bytes + 2 * p.n_scales();
+    group.fill(0);
     let (codes, rest) = scratch.split_at_mut(n_cols / 4);
     let (scales, mins) = rest.split_at_mut(n_cols / 16);
     let codes = bytes_of(codes);
-    for (r, row) in rows.chunks_exact(row_bytes).enumerate() {
-        let n_scales = n_blocks * per_block;
-        unpack_codes(ty, row, &mut codes[..n_cols], &mut scales[..n_scales], &mut mins[..n_scales]);
-        for b in 0..n_blocks {
-            let block = &mut panel[b * p.block_bytes..(b + 1) * p.block_bytes];
+    for (row, blocks) in rows.chunks_exact(ty.row_bytes(n_cols)).enumerate() {
+        let (panel, r) = (row / 4, row % 4);
+        unpack_codes(
+            ty,
+            blocks,
+            &mut codes[..n_cols],
+            &mut scales[..n_scales],
+            &mut mins[..n_scales],
+        );
+        let own = group.chunks_exact_mut(p.block_bytes()).skip(panel).step_by(2);
+        for (b, block) in own.enumerate() {
             put_codes(p, block, r, &codes[b * BLOCK..(b + 1) * BLOCK]);
             for half in 0..per_block {
-                let at = scales_at + 2 * ((b * per_block + half) * 4 + r);
-                let bits = f32_to_f16(scales[b * per_block + half]);
-                panel[at..at + 2].copy_from_slice(&bits.to_le_bytes());
+                put_f16(block, p.code_bytes + 2 * (4 * half + r), scales[b * per_block + half]);
             }
             if p.has_min {
-                let at = mins_at + 2 * (b * 4 + r);
-                panel[at..at + 2].copy_from_slice(&f32_to_f16(mins[b]).to_le_bytes());
+                put_f16(block, mins_at + 2 * r, mins[b]);
             }
         }
     }
+}
+
+fn put_f16(block: &mut [u8], at: usize, x: f32) {
+    block[at..at + 2].copy_from_slice(&f32_to_f16(x).to_le_bytes());
 }
 
 fn bytes_of(cells: &mut [f32]) -> &mut [u8] {
@@ -140,7 +154,7 @@ fn bytes_of(cells: &mut [f32]) -> &mut [u8] {
 
 /// Row `r`'s 32 codes into a block.
 fn put_codes(p: Packing, block: &mut [u8], r: usize, codes: &[u8]) {
-    if p.block_bytes == 128 {
+    if p.code_bytes == 128 {
         for (k, &code) in codes.iter().enumerate() {
             block[16 * (k / 4) + 4 * r + k % 4] = code;
         }
@@ -164,26 +178,25 @@ fn plane_cell(r: usize, k: usize) -> (usize, usize) {
     (2 * r + i / 2, 8 * (i % 2) + 2 * j + usize::from(is_high))
 }
 
-/// Row `r` (0..4) of a panel as f32[n_cols].
-pub fn unpack_row(p: Packing, panel: &[u8], r: usize, out: &mut [f32]) {
-    let n_blocks = out.len() / BLOCK;
-    let scales_at = n_blocks * p.block_bytes;
-    let mins_at = scales_at + n_blocks * 2 * p.n_scales();
-    let half_at = |at: usize| f16_to_f32(u16::from_le_bytes([panel[at], panel[at + 1]]));
-    for (b, out) in out.chunks_exact_mut(BLOCK).enumerate() {
-        let block = &panel[b * p.block_bytes..(b + 1) * p.block_bytes];
-        let min = if p.has_min { half_at(mins_at + 2 * (b * 4 + r)) } else { 0.0 };
+/// Row `row` (0..8) of a group as f32[n_cols].
+pub fn unpack_row(p: Packing, group: &[u8], row: usize, out: &mut [f32]) {
+    let (panel, r) = (row / 4, row % 4);
+    let mins_at = p.code_bytes + 2 * p.n_scales();
+    let own = group.chunks_exact(p.block_bytes()).skip(panel).step_by(2);
+    for (block, out) in own.zip(out.chunks_exact_mut(BLOCK)) {
+        let half_at = |at: usize| f16_to_f32(u16::from_le_bytes([block[at], block[at + 1]]));
+        let min = if p.has_min { half_at(mins_at + 2 * r) } else { 0.0 };
         for (k, out) in out.iter_mut().enumerate() {
-            let half = if p.per_16 { 2 * b + k / 16 } else { b };
+            let half = if p.per_16 { k / 16 } else { 0 };
             let code = code_at(p, block, r, k) - p.offset;
-            *out = half_at(scales_at + 2 * (half * 4 + r)) * code as f32 + min;
+            *out = half_at(p.code_bytes + 2 * (4 * half + r)) * code as f32 + min;
         }
     }
 }
 
 /// The code of row `r`, column `k` of a block.
 fn code_at(p: Packing, block: &[u8], r: usize, k: usize) -> i32 {
-    if p.block_bytes == 128 {
+    if p.code_bytes == 128 {
         return i32::from(block[16 * (k / 4) + 4 * r + k % 4] as i8);
     }
     let (j, i, is_high) = ((k % 16) / 4, k % 4, k >= 16);

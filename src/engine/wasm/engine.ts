@@ -146,7 +146,7 @@ export class WasmEngine implements Engine {
       this.#arena.u8.set(blocks, own.ptr + firstRow * rowBytes);
       return;
     }
-    assert(firstRow % 4 === 0, "rows begin at a panel");
+    assert(firstRow % 8 === 0, "rows begin at a group");
     const workBytes = 4 * this.#kernels.pack_scratch_len(own.nCols);
     this.#scratch.begin(blocks.byteLength + workBytes, 2);
     const staged = this.#scratch.take(blocks.byteLength);
