@@ -26,13 +26,12 @@ interface Golden {
 
 /**
  * NMSE of the last logits, KL divergence of the next token (nats), and the margin from which on no
- * choice turns over. Measured for p9 and p64: in f32 3.0e-11 and 5.6e-13, in q8 1.2e-2 and 1.0e-4
- * with KL 3.1e-3 and 1.1e-2. In q8 a last bit anywhere moves the NMSE of p9 between 5e-4 and 1.5e-2,
- * nearly all of it one shift of all logits that no probability sees: KL is what bounds it.
+ * choice turns over. Measured for p9 and p64: in f32 3.0e-11 and 5.6e-13, in q8 1.4e-3 and 1.3e-4.
+ * Much of p9's is one shift of all logits that no probability sees.
  */
 const BOUNDS = {
   f32: { nmse: 1e-9, kl: 1e-8, minMargin: 0.01 },
-  q8: { nmse: 3e-2, kl: 2e-2, minMargin: 1 },
+  q8: { nmse: 5e-3, kl: 2e-2, minMargin: 1 },
 } as const;
 
 describe.each([WASM_F32, WASM_Q8])("SmolLM2 on $engine $activations", (mode) => {
@@ -179,7 +178,8 @@ describe.each([WASM_F32, REFERENCE])("SmolLM2 p9, layer 0 on $engine", (mode: Mo
   });
 
   // The reference takes its time for all 30.
-  test.runIf(mode.engine === "wasm")("hidden states after layers 0, 14, 29: 1e-9", async () => {
+  const whenWasm = mode.engine === "wasm" ? test : () => undefined;
+  whenWasm("hidden states after layers 0, 14, 29: 1e-9", async () => {
     const { transformer } = model.parts;
     const { engine, config } = transformer;
     const sequence = new Sequence(model);
