@@ -5,6 +5,7 @@ pub mod engine;
 pub mod measure;
 pub mod quant;
 pub mod rope;
+pub mod rows;
 pub mod sample;
 pub mod select;
 pub mod stats;
