@@ -9,7 +9,14 @@ import { quality } from "./cases/quality.ts";
 import { speed } from "./cases/speed.ts";
 import type { JobSettings, Text } from "./job.ts";
 import { createLanes } from "./lanes.ts";
-import { commitOf, describeModel, loadAverage, thisMachine, waitForQuiet } from "./machine.ts";
+import {
+  type Commit,
+  commitOf,
+  describeModel,
+  loadAverage,
+  thisMachine,
+  waitForQuiet,
+} from "./machine.ts";
 import { checkCoherence } from "./long-chat/bands.ts";
 import { longChatParts, longChatReport } from "./long-chat/report.ts";
 import { type BenchOptions, readOptions, usage } from "./options.ts";
@@ -27,6 +34,8 @@ export interface Host {
   /** The folder that holds package.json. */
   readonly root: string;
   readonly say: (line: string) => void;
+  /** Where there is no repository to ask. */
+  readonly commit?: Commit;
   readonly ensureChromium: () => Promise<string>;
   /** A model's file by its name. */
   readonly ensureModel: (name: string) => Promise<string>;
@@ -90,7 +99,7 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
   const described = await describeModel(model);
   const runtimes = await openRuntimes(options, host, model);
   const before = loadAverage();
-  const commit = commitOf(root); // now: the tree may move on during a long run
+  const commit = host.commit ?? commitOf(root); // now: the tree may move on during a long run
   const started = new Date();
   try {
     const lanes = await lanesFor(options, host, { runtimes, settings, model });

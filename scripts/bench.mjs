@@ -2,31 +2,15 @@
 import { cpSync, existsSync, mkdtempSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { build } from "esbuild";
 import { ensureBuilt } from "./build.mjs";
 import { ensureChromium } from "./ensure-chromium.mjs";
 import { ensureModel } from "./ensure-model.mjs";
+import { bundleBench, jobBundles } from "./lib/bench.mjs";
 import { root, say } from "./lib/run.mjs";
 
 const cache = join(root, ".cache", "bench");
 mkdirSync(cache, { recursive: true });
 const folder = mkdtempSync(join(cache, "run-"));
-
-/** TypeScript to modules that run by themselves: pages have no node_modules. */
-async function bundle(names, outdir) {
-  await build({
-    entryPoints: names.map((name) => join(root, "bench", `${name}.ts`)),
-    outdir,
-    bundle: true,
-    format: "esm",
-    platform: "neutral",
-    target: "es2022",
-    external: ["node:*", "playwright-core"],
-    mainFields: ["module", "main"],
-    loader: { ".wgsl": "text" },
-    logLevel: "warning",
-  });
-}
 
 /** A copy of the package, so that a build in the middle of a run changes nothing. */
 async function prepareRun({ packageFolder = join(root, "dist"), isBuilt }) {
@@ -36,12 +20,12 @@ async function prepareRun({ packageFolder = join(root, "dist"), isBuilt }) {
   }
   const own = mkdtempSync(join(folder, "files-"));
   cpSync(packageFolder, join(own, "package"), { recursive: true });
-  await bundle(["worker-process", "worker-page"], own);
+  await bundleBench(jobBundles, own);
   return own;
 }
 
 try {
-  await bundle(["main"], folder);
+  await bundleBench(["main"], folder);
   const { main } = await import(pathToFileURL(join(folder, "main.js")).href);
   const host = { root, say, ensureChromium, ensureModel, prepareRun };
   process.exitCode = await main(process.argv.slice(2), host);

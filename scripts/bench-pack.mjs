@@ -1,0 +1,59 @@
+// Packs the benchmark for a machine without npm: `node scripts/bench-pack.mjs FOLDER`, then there
+// `node FOLDER/run.mjs [options of npm run bench] --model FILE`. Records go to FOLDER/bench/record.
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { ensureBuilt } from "./build.mjs";
+import { bundleBench, jobBundles } from "./lib/bench.mjs";
+import { capture, root, say } from "./lib/run.mjs";
+
+const runner = `// Runs the packed benchmark; see bench/README.md.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { main } from "./main.js";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+const say = (line) => process.stderr.write(line + "\\n");
+const absent = (what) => async () => {
+  throw new Error("Cannot fetch " + what + " here: name a file");
+};
+const commit = JSON.parse(readFileSync(new URL("commit.json", import.meta.url), "utf8"));
+const host = {
+  root,
+  say,
+  commit,
+  ensureChromium: absent("Chromium"),
+  ensureModel: absent("a model"),
+  prepareRun: async () => root,
+};
+process.exitCode = await main(process.argv.slice(2), host);
+`;
+
+const folder = process.argv[2];
+if (folder === undefined) {
+  say("Cannot pack the benchmark: name a folder");
+  process.exit(1);
+}
+const to = resolve(folder);
+rmSync(to, { recursive: true, force: true });
+mkdirSync(to, { recursive: true });
+await ensureBuilt();
+await bundleBench(["main", ...jobBundles], to);
+cpSync(join(root, "dist"), join(to, "package"), { recursive: true });
+packWebGpu(process.argv[3] ?? `${process.platform}-${process.arch}`);
+const git = (...args) => capture("git", args, { cwd: root });
+const isDirty = git("status", "--porcelain", "--untracked-files=no") !== "";
+const commit = { id: git("rev-parse", "HEAD") ?? "unknown", isDirty };
+writeFileSync(join(to, "commit.json"), JSON.stringify(commit));
+writeFileSync(join(to, "package.json"), JSON.stringify({ type: "module" }));
+writeFileSync(join(to, "run.mjs"), runner);
+say(`Packed: ${to}`);
+
+/** WebGPU for Node, of one platform ("linux-x64"). */
+function packWebGpu(platform) {
+  const from = join(root, "node_modules", "webgpu");
+  const into = join(to, "node_modules", "webgpu");
+  if (!existsSync(from)) return;
+  for (const name of ["index.js", "package.json", join("dist", platform)]) {
+    cpSync(join(from, name), join(into, name), { recursive: true });
+  }
+}
