@@ -1,4 +1,5 @@
 // The command line of `npm run bench`: options -> lanes -> rounds -> a record and its tables.
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { methodNames } from "../src/compression/registry.ts";
@@ -20,7 +21,7 @@ import {
 import { checkCoherence } from "./long-chat/bands.ts";
 import { longChatParts, longChatReport } from "./long-chat/report.ts";
 import { type BenchOptions, readOptions, usage } from "./options.ts";
-import { installPeers, peerLane, peerNames } from "./peers.ts";
+import { installPeers, type PeerName, peerLane, peerNames } from "./peers.ts";
 import { createRecord, readRecords, writeRecord } from "./record.ts";
 import { readmeParts, renderReport } from "./report.ts";
 import { type Lane, runAtOnce, runLanes } from "./runner.ts";
@@ -156,15 +157,27 @@ async function lanesFor(
       settings,
     }),
   );
-  if (options.command !== "peers") return lanes;
-  const variant = speed.variants(caseSettings)[0];
-  const names = peerNames.filter((name) => !options.skip.includes(name));
-  if (variant === undefined || names.length === 0) return lanes;
+  const names = peerNames.filter((name) => isPeerWanted(name, options));
+  if (names.length === 0) return lanes;
   const folder = installPeers(options.peers ?? join(host.root, "..", "shared", "peers"));
   const browser = options.browser ?? (names.includes("wllama") ? await host.ensureChromium() : "");
   const { threads } = options;
   const peer = { folder, model, threads, node: process.execPath, browser };
-  return [...lanes, ...names.map((name) => peerLane(name, speed, variant, peer))];
+  const besides = chosenCases(options).filter((one) => peerCases.has(one.name));
+  const compared = besides.flatMap((one) =>
+    one
+      .variants(caseSettings)
+      .filter(({ params }) => (params.method ?? "full") === "full")
+      .flatMap((variant) => names.map((name) => peerLane(name, one, variant, peer))),
+  );
+  return [...lanes, ...compared];
+}
+
+/** Cases whose lanes with a full cache other runtimes can run. */
+const peerCases = new Set(["speed", "decode", "compressed-decode"]);
+
+function isPeerWanted(name: PeerName, { command, skip, beside }: BenchOptions): boolean {
+  return command === "peers" ? !skip.includes(name) : beside.includes(name);
 }
 
 function chosenCases({ command, cases: names }: BenchOptions): readonly BenchCase[] {
@@ -215,7 +228,7 @@ async function openRuntimes(
     } else throw new RangeError(`Cannot find runtime "${name}": use node, deno, chromium`);
   }
   if (options.node !== undefined) {
-    opened.push(nodeRuntime(`kvasir, ${basename(options.node)}`, options.node, files));
+    opened.push(nodeRuntime(`kvasir, node ${versionOf(options.node)}`, options.node, files));
   }
   if (options.baseline !== undefined) {
     const packageFolder = resolve(options.baseline);
@@ -223,6 +236,11 @@ async function openRuntimes(
     opened.push(nodeRuntime("kvasir, baseline", process.execPath, { folder, model }));
   }
   return opened;
+}
+
+/** "24.21.0"; of a program that is none, its failure. */
+function versionOf(program: string): string {
+  return execFileSync(program, ["--version"], { encoding: "utf8" }).trim().replace(/^v/, "");
 }
 
 function denoOf({ root }: Host): string {

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import type { Activations, EngineName } from "../src/engine/engine.ts";
+import { peerNames } from "./peers.ts";
 
 export const usage = `npm run bench -- [COMMAND | CASE ...] [options]
 
@@ -26,6 +27,7 @@ export const usage = `npm run bench -- [COMMAND | CASE ...] [options]
   --methods LIST          (default snapkv,streaming-llm; saved, memory and selection: all)
   --text FILE|words       prompt text (default: the longest of docs/texts, else words)
   --skip LIST             peers to leave out: native, wllama
+  --beside LIST           peers beside the full caches of decode and compressed-decode
   --peers DIR             their runners (default ../shared/peers)
   --quiet-wait SECONDS    wait for other programs to leave the cores before each timing (default 0)
   --machine SLUG          name of this machine in the records
@@ -54,6 +56,7 @@ const specs = {
   methods: { type: "string" },
   text: { type: "string" },
   skip: { type: "string", default: "" },
+  beside: { type: "string", default: "" },
   peers: { type: "string" },
   "quiet-wait": { type: "string", default: "0" },
   machine: { type: "string" },
@@ -89,6 +92,7 @@ export interface BenchOptions {
   readonly methods: readonly string[] | undefined;
   readonly text: string | undefined;
   readonly skip: readonly string[];
+  readonly beside: readonly string[];
   readonly peers: string | undefined;
   readonly quietWaitMs: number;
   readonly machine: string | undefined;
@@ -139,6 +143,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     methods: values.methods === undefined ? undefined : list(values.methods),
     text: values.text,
     skip: list(values.skip),
+    beside: list(values.beside).map((name) => choice("beside", name, peerNames)),
     peers: values.peers,
     quietWaitMs: 1000 * whole("quiet-wait", values["quiet-wait"], 0),
     machine: values.machine,

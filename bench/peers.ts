@@ -28,6 +28,8 @@ interface PeerLine {
   readonly prefillTokensPerSecond: number;
   readonly decodeTokensPerSecond: number;
   readonly loadMs: number;
+  /** Where contexts were asked for. */
+  readonly contexts?: readonly { readonly decodeTokensPerSecond: number }[];
 }
 
 /** Copies the runners and installs their packages, once per content. @returns The folder. */
@@ -55,18 +57,18 @@ export function installPeers(source: string): string {
 /** A lane that runs one repeat of a peer's runner in a fresh process per round. */
 export function peerLane(
   name: PeerName,
-  speed: BenchCase,
+  beside: BenchCase,
   variant: { readonly name: string; readonly params: Params },
   options: PeerOptions,
 ): Lane {
   const { params } = variant;
   const title = name === "native" ? "llama.cpp, native" : "wllama, chromium";
   return {
-    case: speed.name,
+    case: beside.name,
     variant: variant.name,
     runtime: title,
     params,
-    metrics: speed.metrics,
+    metrics: beside.metrics,
     isDeterministic: false,
     prepare: async () => null,
     run: () => runPeer(name, params, options),
@@ -74,13 +76,7 @@ export function peerLane(
 }
 
 async function runPeer(name: PeerName, params: Params, options: PeerOptions): Promise<Reply> {
-  const numbers = {
-    threads: options.threads,
-    repeats: 1,
-    prefill: params.nPrefill ?? 0,
-    prompt: params.nTokens,
-    decode: params.nDecode,
-  };
+  const numbers = { threads: options.threads, repeats: 1, ...lengthsOf(params) };
   const args = Object.entries(numbers).flatMap(([key, value]) => [`--${key}`, String(value)]);
   const command = [options.node, `${name}.mjs`, options.model, ...args];
   try {
@@ -93,6 +89,18 @@ async function runPeer(name: PeerName, params: Params, options: PeerOptions): Pr
   }
 }
 
+/** With a prefill of its own, what the runner always does; else decode after a context alone. */
+function lengthsOf({ nPrefill, nTokens, nDecode }: Params): Readonly<Record<string, number>> {
+  if (nPrefill !== undefined) return { prefill: nPrefill, prompt: nTokens, decode: nDecode };
+  const least = { prefill: 8, prompt: 8, decode: 1 };
+  return {
+    ...least,
+    contexts: nTokens,
+    "context-decode": nDecode,
+    "context-repeats": 1,
+  };
+}
+
 export function readPeerLine(printed: string): Reply {
   const line = printed
     .trimEnd()
@@ -100,10 +108,14 @@ export function readPeerLine(printed: string): Reply {
     .findLast((text) => text.startsWith("{"));
   if (line === undefined) return { kind: "failed", reason: "Cannot read a peer's result: no line" };
   const output = JSON.parse(line) as PeerLine;
-  const { prefillTokensPerSecond, decodeTokensPerSecond, loadMs } = output;
+  const { prefillTokensPerSecond, decodeTokensPerSecond, loadMs, contexts } = output;
+  const context = contexts?.[0];
   return {
     kind: "done",
-    metrics: { prefillTokensPerSecond, decodeTokensPerSecond, loadMs },
+    metrics:
+      context === undefined
+        ? { prefillTokensPerSecond, decodeTokensPerSecond, loadMs }
+        : { decodeTokensPerSecond: context.decodeTokensPerSecond },
     output: output as unknown as Json,
     facts: null,
   };

@@ -172,17 +172,46 @@ export function casesReport(record: BenchRecord): string {
       runtime,
       ...metrics.map(([metric, { unit }]) => {
         const { best = NaN, median = NaN } = summary[metric] ?? {};
+        if (!Number.isFinite(best)) return "-";
         return best === median
           ? format(best, unit)
           : `${format(best, unit)} / ${format(median, unit)}`;
       }),
     ]);
     const table = renderTable([{ title: "variant" }, { title: "runtime" }, ...columns], rows);
-    return rows.length === 0 ? "" : `### ${name}\n\n${table}`;
+    const parts = [`### ${name}`, table, decodeRatios(lanes)].filter((part) => part !== "");
+    return rows.length === 0 ? "" : parts.join("\n\n");
   });
   return [`${note(record)} Best / median.`, ...sections, stoppedList(record)]
     .filter((part) => part !== "")
     .join("\n\n");
+}
+
+/** Each lane's decode over that of every full cache beside it, a peer's of the same length included. */
+function decodeRatios(lanes: readonly LaneRecord[]): string {
+  const isFull = ({ params }: LaneRecord): boolean => (params.method ?? "full") === "full";
+  const pairs = lanes.filter(isOurs).flatMap((ours) =>
+    lanes
+      .filter((other) => isFull(other) && other !== ours)
+      .filter((other) => (isOurs(other) ? other.runtime === ours.runtime && !isFull(ours) : true))
+      .map((theirs) => ({ ours, theirs })),
+  );
+  const metric = "decodeTokensPerSecond";
+  if (pairs.length === 0 || lanes[0]?.metrics[metric] === undefined) return "";
+  const nameOf = ({ variant, runtime }: LaneRecord): string => `${variant} (${runtime})`;
+  return renderTable(
+    [
+      { title: "decode, in the same rounds" },
+      { title: "over" },
+      { title: "least", isNumber: true },
+      { title: "median", isNumber: true },
+      { title: "most", isNumber: true },
+    ],
+    pairs.map(({ ours, theirs }) => {
+      const { min, median, max } = ratios(byRound(ours, metric), byRound(theirs, metric));
+      return [nameOf(ours), nameOf(theirs), ...[min, median, max].map(times)];
+    }),
+  );
 }
 
 function titleOf({ title, unit }: Metric): string {

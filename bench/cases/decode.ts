@@ -1,4 +1,5 @@
 import { answer, warmUp } from "../answer.ts";
+import { readBandwidth } from "../bandwidth.ts";
 import type { Json, Params } from "../job.ts";
 import { checkGreedy, specOf } from "../replay.ts";
 import { type Bench, type BenchCase, type Measured, sameTokens } from "./case.ts";
@@ -11,7 +12,12 @@ const metrics = {
   cacheBytes: bytes("cache"),
   fullBytes: bytes("full cache"),
   peakCacheBytes: bytes("cache at its peak"),
-};
+  readShare: {
+    title: "weights and cache read, of one thread's read loop",
+    unit: "share",
+    better: "higher",
+  },
+} as const;
 
 /** The greedy answer, checked by the batched path over a cache that is compressed the same way. */
 export async function expectAnswer(bench: Bench, params: Params): Promise<Json> {
@@ -32,6 +38,9 @@ export async function measureAnswer(
   const { tokens, usage } = await answer(bench, bench.prompt(params.nTokens), params.nDecode, spec);
   sameTokens("the answer", tokens, expected);
   const { timing, cache } = usage;
+  const { engine } = bench.model;
+  // Every weight is read for every token: the embedding is the output matrix, or read in part.
+  const readBytes = bench.model.memory().weightBytes + cache.bytes;
   return {
     metrics: {
       decodeTokensPerSecond: timing.decodeTokensPerSecond,
@@ -40,6 +49,9 @@ export async function measureAnswer(
       cacheBytes: cache.bytes,
       fullBytes: cache.fullBytes,
       peakCacheBytes: cache.peakBytes,
+      ...(engine.name === "wasm"
+        ? { readShare: (timing.decodeTokensPerSecond * readBytes) / readBandwidth() }
+        : {}),
     },
     output: [...tokens],
   };
