@@ -151,7 +151,8 @@ export interface TokenLogprob {
 
 export type FinishReason = "stop" | "length";
 
-export type GenerateEvent =
+/** While a prompt is read and rows are dropped. */
+export type ReadEvent =
   /** After each chunk of each layer; done = tokens x layers finished. */
   | { readonly type: "prefill"; readonly done: number; readonly total: number }
   /** Rows were dropped. */
@@ -160,7 +161,10 @@ export type GenerateEvent =
       readonly reason: CompressReason;
       readonly usage: CacheUsage;
       readonly compression: CompressionReport;
-    }
+    };
+
+export type GenerateEvent =
+  | ReadEvent
   | {
       readonly type: "token";
       readonly token: number;

@@ -1,0 +1,217 @@
+// What a session has read, as tokens: prompts through prefill and compression, the answer token by
+// token, and room made by the method where the model's context or the budget is used up.
+import { KvCache } from "./cache/kv-cache.ts";
+import { createCompressor, type Compressor } from "./compress.ts";
+import type { OverflowCause } from "./compress-plan.ts";
+import type { SelectKernels } from "./compression/kernels.ts";
+import { createMethod } from "./compression/registry.ts";
+import type { Segment } from "./compression/segments.ts";
+import { Decoder } from "./decode.ts";
+import type { EngineBuffer } from "./engine/engine.ts";
+import { KvasirError } from "./errors.ts";
+import type { Transformer } from "./model/transformer.ts";
+import { prefill, type PrefillOptions, type PrefillProgress } from "./prefill.ts";
+import type { ResolvedSession } from "./session-options.ts";
+import type { CompressReason, ReadEvent } from "./types.ts";
+
+/** Tokens that penalties look back at, as in llama.cpp. */
+const N_RECENT = 64;
+/** Reasons to drop rows that can hold at once. */
+const MAX_CAUSES = 2;
+
+export interface SequenceParts {
+  readonly transformer: Transformer;
+  readonly kernels: SelectKernels;
+}
+
+export class Sequence {
+  readonly cache: KvCache;
+  readonly compressor: Compressor;
+  readonly decoder: Decoder;
+  readonly #parts: SequenceParts;
+  readonly #options: ResolvedSession;
+  #tokens = { prompt: 0, completion: 0 };
+  /** Sampled, shown, and not read yet. */
+  #pending: number[] = [];
+  #recent: number[] = [];
+
+  /** @throws {KvasirError} `bad-option`, `unsupported-option`: what cannot work for any prompt. */
+  constructor(parts: SequenceParts, options: ResolvedSession) {
+    const { engine, config } = parts.transformer;
+    const { codec, headroom, method, budget, turnPolicy } = options;
+    const { nLayers, nKvHeads, headDim } = config;
+    // Rows held for an abort would not count as the budget's.
+    const canRestore = budget === undefined || !("bytes" in budget);
+    this.#parts = parts;
+    this.#options = options;
+    const shape = { nLayers, nKvHeads, headDim };
+    this.cache = new KvCache(engine, { ...shape, codec, headroom, canRestore });
+    this.compressor = createCompressor({
+      engine,
+      cache: this.cache,
+      method: createMethod(method),
+      budget,
+      kernels: parts.kernels,
+      config,
+      outputWeight: (l) => parts.transformer.outputWeight(l),
+      turnPolicy,
+    });
+    this.decoder = new Decoder(parts.transformer, this.cache);
+  }
+
+  /** Counted since the beginning: read as prompts, shown as answers. */
+  get tokens(): { readonly prompt: number; readonly completion: number } {
+    return { ...this.#tokens };
+  }
+
+  /** Tokens that were shown and are read with the next prompt. */
+  get nPending(): number {
+    return this.#pending.length;
+  }
+
+  /** The newest tokens read, at most 64, oldest first. */
+  get recent(): readonly number[] {
+    return this.#recent.slice(-N_RECENT);
+  }
+
+  /**
+   * Reads what is pending and then `own`, and compresses; in the strict flow the last token is then
+   * read again over what was kept. Its logits are the decoder's afterwards.
+   *
+   * @param segments Of `own`, from 0.
+   * @throws {KvasirError} `aborted`, `out-of-memory`, `cache-full`, `bad-option`; what was read
+   *   before is as it was, or dropped as in an overflow.
+   */
+  async *read(
+    own: Uint32Array,
+    segments: readonly Segment[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<ReadEvent> {
+    const tokens = Uint32Array.from([...this.#pending, ...own]);
+    const first = this.#pending.length;
+    yield* this.makeRoom(tokens.length, signal);
+    const base = this.cache.seen + first;
+    const marks = segments.map((one) => ({
+      ...one,
+      begin: base + one.begin,
+      end: base + one.end,
+    }));
+    const before = this.compressor.report();
+    const steps = this.#prefill(tokens, { signal, marks }, (hidden) =>
+      this.decoder.takeLast(hidden, tokens.length),
+    );
+    for await (const progress of steps) yield { type: "prefill", ...progress };
+    this.#pending = [];
+    this.#tokens.prompt += tokens.length;
+    this.#remember(tokens);
+    const usage = this.cache.usage();
+    if (this.compressor.report() === before || usage.keptRows >= usage.fullRows) return;
+    if (this.#options.flow === "strict") {
+      this.cache.truncate(this.cache.seen - 1);
+      this.decoder.step(tokens.at(-1) ?? 0);
+    }
+    yield this.#compressed("prompt");
+  }
+
+  /** Notes a token of the answer; undefined: one that is not part of it and will not be read. */
+  show(token: number | undefined): void {
+    this.#tokens.completion++;
+    this.#pending = token === undefined ? [] : [token];
+  }
+
+  /** Reads a token of the answer; the method may drop rows then. */
+  async *step(token: number): AsyncGenerator<ReadEvent> {
+    this.decoder.step(token, this.compressor.beginStep());
+    this.#pending = [];
+    this.#remember([token]);
+    if (await this.compressor.finishStep()) yield this.#compressed("step");
+  }
+
+  /** Whether one more token can be read, if need be after a compression. */
+  canGoOn(): boolean {
+    return this.compressor.overflow(1) === null || this.compressor.nReread() !== null;
+  }
+
+  /**
+   * Drops rows where `nMore` tokens would be more than the model or the budget allows: the newest
+   * tokens are read again, so that there are queries to judge the others by.
+   * @throws {KvasirError} `cache-full` where the method cannot, or not enough.
+   */
+  async *makeRoom(nMore: number, signal: AbortSignal | undefined): AsyncGenerator<ReadEvent> {
+    let cause = this.compressor.overflow(nMore);
+    // The context and the budget may both be used up.
+    for (let n = 0; cause !== null; n++) {
+      const nReread = Math.min(this.compressor.nReread() ?? 0, this.#recent.length, N_RECENT);
+      if (nReread === 0 || n === MAX_CAUSES) throw this.#full(nMore);
+      await this.#readAgain(nReread, cause, signal);
+      yield this.#compressed("overflow");
+      cause = this.compressor.overflow(nMore);
+    }
+  }
+
+  reset(): void {
+    this.cache.reset();
+    this.#pending = [];
+    this.#recent = [];
+    this.#tokens = { prompt: 0, completion: 0 };
+  }
+
+  dispose(): void {
+    this.compressor.dispose();
+    this.cache.dispose();
+    this.decoder.dispose();
+  }
+
+  async #readAgain(
+    nTokens: number,
+    cause: OverflowCause,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const newest = Uint32Array.from(this.#recent.slice(-nTokens));
+    this.cache.truncate(this.cache.seen - nTokens);
+    let isDone = false;
+    try {
+      const steps = this.#prefill(newest, { signal, cause }, () => {});
+      for await (const progress of steps) void progress;
+      isDone = true;
+    } finally {
+      // What is not in the cache any more is read with the next prompt.
+      if (!isDone) this.#forgetNewest(newest);
+    }
+  }
+
+  #prefill(
+    tokens: Uint32Array,
+    options: Pick<PrefillOptions, "signal" | "marks" | "cause">,
+    useHidden: (hidden: EngineBuffer) => void,
+  ): AsyncGenerator<PrefillProgress> {
+    const { transformer } = this.#parts;
+    const { chunkSize } = this.#options;
+    const parts = { transformer, cache: this.cache, compressor: this.compressor, chunkSize };
+    return prefill(tokens, { ...parts, ...options }, useHidden);
+  }
+
+  #compressed(reason: CompressReason): ReadEvent {
+    const usage = this.cache.usage();
+    return { type: "compressed", reason, usage, compression: this.compressor.report() };
+  }
+
+  #forgetNewest(tokens: Uint32Array): void {
+    this.#pending = [...tokens, ...this.#pending];
+    this.#recent = this.#recent.slice(0, this.#recent.length - tokens.length);
+  }
+
+  #remember(tokens: ArrayLike<number>): void {
+    this.#recent.push(...Array.from(tokens).slice(-N_RECENT));
+    if (this.#recent.length > 4 * N_RECENT) this.#recent = this.#recent.slice(-N_RECENT);
+  }
+
+  #full(nTokens: number): KvasirError {
+    const { contextLength } = this.#parts.transformer.config;
+    return new KvasirError(
+      "cache-full",
+      `Cannot generate: the model reads at most ${contextLength} tokens, ` +
+        `got ${nTokens} after the ${this.cache.seen} read before`,
+    );
+  }
+}
