@@ -41,11 +41,16 @@ describe("passages", () => {
     expect(cut).toEqual(["One two. Three four five!", '"Six seven?" Eight nine ten.']);
   });
 
-  it("come in another order each round, each once", () => {
-    const order = passageOrder(6, 14);
-    expect(order.slice(0, 6)).toEqual([0, 1, 2, 3, 4, 5]);
-    expect(order.slice(6, 12)).toEqual([0, 5, 4, 3, 2, 1]);
-    expect(order).toHaveLength(14);
+  it("come in another order each round, each once, and none again soon", () => {
+    const order = passageOrder(15, 50);
+    const rounds = [0, 15, 30].map((at) => order.slice(at, at + 15));
+    const inOrder = Array.from({ length: 15 }, (_, i) => i);
+    expect(rounds[0]).toEqual(inOrder);
+    for (const round of rounds) expect([...round].sort((a, b) => a - b)).toEqual(inOrder);
+    expect(new Set(rounds.map(String)).size).toBe(3);
+    const distances = order.map((passage, i) => order.indexOf(passage, i + 1) - i);
+    expect(Math.min(...distances.filter((distance) => distance > 0))).toBeGreaterThanOrEqual(8);
+    expect(order).toHaveLength(50);
   });
 });
 
