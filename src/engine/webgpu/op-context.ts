@@ -1,0 +1,32 @@
+// What the operations share: the device, its recorder and pipelines, and room for what passes
+// between two kernels of one operation.
+import type { Allocation, GpuDevice } from "./device.ts";
+import { Pipelines } from "./pipelines.ts";
+import { type Bound, Recorder } from "./recorder.ts";
+
+export class OpContext {
+  readonly gpu: GpuDevice;
+  readonly recorder: Recorder;
+  readonly pipelines: Pipelines;
+  readonly #scratch = new Map<string, Allocation>();
+
+  constructor(gpu: GpuDevice) {
+    this.gpu = gpu;
+    this.recorder = new Recorder(gpu);
+    this.pipelines = new Pipelines(gpu.device);
+  }
+
+  /**
+   * Room that only grows, one for each name; its content is undefined. Two operations may use one
+   * name, two kernels that see each other's bytes may not.
+   */
+  scratch(name: string, byteLength: number): Bound {
+    let found = this.#scratch.get(name);
+    if (found === undefined || found.byteLength < byteLength) {
+      if (found !== undefined) this.recorder.retire(found);
+      found = this.gpu.allocate(`scratch: ${name}`, byteLength);
+      this.#scratch.set(name, found);
+    }
+    return this.recorder.bindRange(found, 0, byteLength);
+  }
+}

@@ -1,0 +1,13 @@
+import { afterAll, beforeAll, describe } from "vitest";
+import { createReferenceEngine } from "../../src/engine/reference/engine.ts";
+import { webGpuEngine } from "../support/webgpu.ts";
+import { bufferContract } from "./engine/buffers.ts";
+import type { Engines } from "./rig.ts";
+
+let engines: Engines;
+beforeAll(async () => {
+  const oracle = createReferenceEngine();
+  engines = { engine: await webGpuEngine(), oracle, exact: oracle };
+});
+afterAll(() => engines.engine.dispose());
+describe("webgpu: memory", () => bufferContract(() => engines));
