@@ -10,6 +10,7 @@ export type ErrorCode =
   | "checksum" // bytes differ from the expected SHA-256
   | "out-of-memory" // does not fit; the message holds both numbers
   | "device-lost" // the GPU went away
+  | "worker-lost" // the worker that held the model ended or could not start
   | "cache-full" // the rows that a session may hold are used up
   | "busy" // the session is already generating
   | "disposed" // used after dispose

@@ -1,0 +1,33 @@
+// `kvasir/worker` in Node: the same over worker_threads.
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import { workerFunctions } from "./create.ts";
+import type { SpawnedWorker } from "./remote/connection.ts";
+
+export { type ErrorCode, KvasirError } from "../src/errors.ts";
+
+export const { loadInWorker, createWorkerSession } = workerFunctions({
+  spawn(): SpawnedWorker {
+    // Beside the built package, or from the sources.
+    const places = ["./session.node.worker.js", "../dist/session.node.worker.js"];
+    const urls = places.map((place) => new URL(place, import.meta.url));
+    const worker = new Worker(urls.find((url) => existsSync(url)) ?? (urls[0] as URL), {
+      name: "kvasir",
+    });
+    return {
+      endpoint: nodeEndpoint(worker),
+      onFailure(callback) {
+        worker.once("error", (error) => callback(error.message));
+        worker.once("exit", (status) => callback(`exit status ${status}`));
+      },
+      terminate: () => void worker.terminate(),
+      keepAlive: (isNeeded) => (isNeeded ? worker.ref() : worker.unref()),
+    };
+  },
+  resolve: (place) => place,
+  resolveModule: (place) =>
+    /^(file|data|node):/.test(place) ? place : pathToFileURL(resolve(place)).href,
+});

@@ -1,0 +1,49 @@
+// Who is still there: pages and workers hold a lock of their own while they live, and whoever asks for it
+// gets it when they are gone, however they went. Closed tabs and terminated workers send no message.
+
+/** Browsers in secure contexts; null elsewhere. */
+function lockManager(): LockManager | null {
+  return (globalThis.navigator as Partial<Navigator> | undefined)?.locks ?? null;
+}
+
+export interface Life {
+  readonly name: string;
+  release(): void;
+}
+
+/** Holds a lock of a fresh name; null where there are no locks. */
+export async function holdLife(who: "page" | "worker"): Promise<Life | null> {
+  const name = `kvasir ${who} ${globalThis.crypto?.randomUUID?.() ?? ""}`;
+  return holdLock(name);
+}
+
+/** Holds the lock `name`; null where there are no locks, or another holds it already. */
+export function holdLock(name: string): Promise<Life | null> {
+  const locks = lockManager();
+  if (locks === null) return Promise.resolve(null);
+  return new Promise((resolve, reject) => {
+    locks
+      .request(name, { ifAvailable: true }, async (lock) => {
+        if (lock === null) resolve(null);
+        else await new Promise<void>((release) => resolve({ name, release }));
+      })
+      .catch(reject);
+  });
+}
+
+/** Runs `act` while no other holds the lock `name`. */
+export async function withLock<T>(name: string, act: () => Promise<T>): Promise<T> {
+  const locks = lockManager();
+  if (locks === null) return act();
+  return (await locks.request(name, act)) as T;
+}
+
+/** Calls back when the holder of `name` is gone. @returns How to stop waiting. */
+export function whenGone(name: string, callback: () => void): () => void {
+  const abort = new AbortController();
+  const asked = lockManager()?.request(name, { signal: abort.signal }, () => {
+    if (!abort.signal.aborted) callback();
+  });
+  asked?.catch(() => {}); // stopped
+  return () => abort.abort();
+}

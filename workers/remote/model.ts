@@ -1,0 +1,118 @@
+// A model in a worker, and its sessions: each method is one line that says how its result comes back.
+import { KvasirError } from "../../src/errors.ts";
+import type { ChatTemplate, TokenDecoder, Tokenizer } from "../../src/tokenizer/tokenizer.ts";
+import type {
+  GenerateEvent,
+  GenerateInput,
+  GenerateOptions,
+  Session,
+  SessionOptions,
+} from "../../src/types.ts";
+import type { LocalModel } from "../../src/load.ts";
+import type { Async, ModelFacts, WorkerModel, WorkerSession } from "../session-api.ts";
+import type { Connection } from "./connection.ts";
+import { Handle } from "./handle.ts";
+
+export class RemoteModel implements WorkerModel {
+  readonly config: WorkerModel["config"];
+  readonly tokenizer: WorkerModel["tokenizer"];
+  readonly chatTemplate: WorkerModel["chatTemplate"];
+  readonly engine: WorkerModel["engine"];
+  readonly loadMs: number;
+  readonly #model: Handle<LocalModel>;
+  readonly #close: () => Promise<void>;
+
+  /** @param close Ends the connection. */
+  constructor(connection: Connection, facts: ModelFacts, close: () => Promise<void>) {
+    this.config = facts.config;
+    this.engine = facts.engine;
+    this.loadMs = facts.loadMs;
+    this.tokenizer = remoteTokenizer(connection, facts.tokenizer);
+    this.chatTemplate = remoteTemplate(connection, facts.chatTemplate);
+    this.#model = new Handle(connection, facts.id);
+    this.#close = close;
+  }
+
+  async session(options: SessionOptions = {}): Promise<WorkerSession> {
+    refuseFunctions(options);
+    return new RemoteSession(await this.#model.open("session", options));
+  }
+
+  memory(): ReturnType<WorkerModel["memory"]> {
+    return this.#model.call("memory");
+  }
+
+  dispose(): Promise<void> {
+    return this.#close();
+  }
+}
+
+export class RemoteSession implements WorkerSession {
+  readonly #session: Handle<Session>;
+
+  constructor(session: Handle<Session>) {
+    this.#session = session;
+  }
+
+  generate(input: GenerateInput, options: GenerateOptions = {}): AsyncGenerator<GenerateEvent> {
+    return this.#session.stream("generate", [input], options);
+  }
+
+  usage(): ReturnType<WorkerSession["usage"]> {
+    return this.#session.call("usage");
+  }
+
+  reset(): Promise<void> {
+    return this.#session.call("reset");
+  }
+
+  dispose(): Promise<void> {
+    return this.#session.call("dispose");
+  }
+}
+
+function remoteTokenizer(
+  connection: Connection,
+  { id, ...data }: ModelFacts["tokenizer"],
+): Async<Tokenizer> {
+  const tokenizer = new Handle<Tokenizer>(connection, id);
+  return {
+    ...data,
+    encode: (text, options = {}) => tokenizer.call("encode", text, options),
+    decode: (tokens, options = {}) => tokenizer.call("decode", Uint32Array.from(tokens), options),
+    piece: (token) => tokenizer.call("piece", token),
+    isSpecial: (token) => tokenizer.call("isSpecial", token),
+    decodeStream: async (options = {}) => {
+      const decoder = remoteDecoder(await tokenizer.open("decodeStream", options));
+      return decoder;
+    },
+  };
+}
+
+/** Nobody disposes a decoder: the worker forgets it when the page does. */
+const decoders = new FinalizationRegistry<Handle<TokenDecoder>>((handle) => handle.release());
+
+function remoteDecoder(handle: Handle<TokenDecoder>): Async<TokenDecoder> {
+  const decoder = {
+    push: (token: number) => handle.call("push", token),
+    end: () => handle.call("end"),
+  };
+  decoders.register(decoder, handle);
+  return decoder;
+}
+
+function remoteTemplate(connection: Connection, id: number | null): Async<ChatTemplate> | null {
+  if (id === null) return null;
+  const template = new Handle<ChatTemplate>(connection, id);
+  return { render: (messages, options = {}) => template.call("render", messages, options) };
+}
+
+/** @throws {KvasirError} `unsupported-option`: functions cannot be sent. */
+function refuseFunctions({ method }: SessionOptions): void {
+  if (typeof method !== "object" || typeof method["create"] !== "function") return;
+  throw new KvasirError(
+    "unsupported-option",
+    `Cannot make a session: a method of your own cannot be sent to a worker; load the model with ` +
+      `methods: [URL of its module] and name it, got the method "${String(method["id"])}"`,
+  );
+}
