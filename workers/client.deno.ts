@@ -1,11 +1,19 @@
 // `kvasir/worker` in Deno.
 import { cwd } from "node:process";
 import { pathToFileURL } from "node:url";
-import { workerFunctions } from "./create.ts";
+import type { ModelSource } from "../src/runtime/runtime.ts";
+import { loadOnWorker, type WorkerPlatform } from "./remote/load.ts";
+import { sessionOnWorker } from "./remote/session.ts";
+import type {
+  WorkerLoadOptions,
+  WorkerModel,
+  WorkerSession,
+  WorkerSessionOptions,
+} from "./session-api.ts";
 
 export { type ErrorCode, KvasirError } from "../src/errors.ts";
 
-export const { loadInWorker, createWorkerSession } = workerFunctions({
+const platform: WorkerPlatform = {
   spawn() {
     const url = new URL("./session.deno.worker.js", import.meta.url);
     const worker = new Worker(url, { type: "module", name: "kvasir" });
@@ -22,4 +30,20 @@ export const { loadInWorker, createWorkerSession } = workerFunctions({
   },
   resolve: (place) => place,
   resolveModule: (place) => new URL(place, pathToFileURL(`${cwd()}/`)).href,
-});
+};
+
+/** As in client.ts. */
+export function loadInWorker(
+  source: ModelSource,
+  options: WorkerLoadOptions = {},
+): Promise<WorkerModel> {
+  return loadOnWorker(platform, source, options);
+}
+
+/** As in client.ts. */
+export function createWorkerSession(
+  source: ModelSource,
+  options: WorkerSessionOptions = {},
+): Promise<WorkerSession> {
+  return sessionOnWorker(platform, source, options);
+}

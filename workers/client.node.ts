@@ -4,12 +4,20 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
-import { workerFunctions } from "./create.ts";
+import type { ModelSource } from "../src/runtime/runtime.ts";
 import type { SpawnedWorker } from "./remote/connection.ts";
+import { loadOnWorker, type WorkerPlatform } from "./remote/load.ts";
+import { sessionOnWorker } from "./remote/session.ts";
+import type {
+  WorkerLoadOptions,
+  WorkerModel,
+  WorkerSession,
+  WorkerSessionOptions,
+} from "./session-api.ts";
 
 export { type ErrorCode, KvasirError } from "../src/errors.ts";
 
-export const { loadInWorker, createWorkerSession } = workerFunctions({
+const platform: WorkerPlatform = {
   spawn(): SpawnedWorker {
     // Beside the built package, or from the sources.
     const places = ["./session.node.worker.js", "../dist/session.node.worker.js"];
@@ -30,4 +38,20 @@ export const { loadInWorker, createWorkerSession } = workerFunctions({
   resolve: (place) => place,
   resolveModule: (place) =>
     /^(file|data|node):/.test(place) ? place : pathToFileURL(resolve(place)).href,
-});
+};
+
+/** As in client.ts. */
+export function loadInWorker(
+  source: ModelSource,
+  options: WorkerLoadOptions = {},
+): Promise<WorkerModel> {
+  return loadOnWorker(platform, source, options);
+}
+
+/** As in client.ts. */
+export function createWorkerSession(
+  source: ModelSource,
+  options: WorkerSessionOptions = {},
+): Promise<WorkerSession> {
+  return sessionOnWorker(platform, source, options);
+}

@@ -40,10 +40,14 @@ export function errorFromWire(wire: WireError): unknown {
   return error;
 }
 
+let areKept = false;
+
 /** Makes comlink's calls throw such errors; on both sides, before the first call. */
 export function keepErrors(): void {
+  if (areKept) return;
   const own = transferHandlers.get("throw");
   if (own === undefined) throw new Error("Broken invariant: comlink handles what is thrown");
+  areKept = true;
   transferHandlers.set("throw", {
     canHandle: (value): value is { readonly value: unknown } => own.canHandle(value),
     serialize: ({ value }: { readonly value: unknown }) => [errorToWire(value), []],

@@ -35,7 +35,7 @@ export function holdLock(name: string): Promise<Life | null> {
 export async function withLock<T>(name: string, act: () => Promise<T>): Promise<T> {
   const locks = lockManager();
   if (locks === null) return act();
-  return (await locks.request(name, act)) as T;
+  return locks.request(name, act);
 }
 
 /** Calls back when the holder of `name` is gone. @returns How to stop waiting. */

@@ -59,10 +59,7 @@ export type WireSource =
 /** A byte source of the caller's own, which stays in the page. */
 export type SourceReader = Pick<ByteSource, "read" | "close">;
 
-export interface WireLoadOptions extends Omit<
-  LoadOptions,
-  "runtime" | "signal" | "onProgress"
-> {
+export interface WireLoadOptions extends Omit<LoadOptions, "runtime" | "signal" | "onProgress"> {
   readonly methods: readonly string[];
 }
 

@@ -10,7 +10,8 @@ interface SharedScope {
 
 if ("onconnect" in globalThis) {
   const scope = globalThis as unknown as SharedScope;
-  const connect = serveMany(browserRuntime, scope);
+  const { name } = scope;
+  const connect = serveMany(browserRuntime, { name, close: () => scope.close() });
   scope.onconnect = ({ ports: [port] }) => {
     if (port !== undefined) connect(port);
   };

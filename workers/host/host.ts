@@ -205,4 +205,3 @@ function sourceOf(source: WireSource, reader: SourceReader | null): ModelSource 
   };
   return opened;
 }
-

@@ -24,7 +24,7 @@ export function serveOne(runtime: Runtime, endpoint?: Endpoint): void {
 /** @returns What to do with each page that connects; the worker ends when the last has left. */
 export function serveMany(
   runtime: Runtime,
-  { name, close }: { readonly name: string; close(): void },
+  { name, close }: { readonly name: string; readonly close: () => void },
 ): (endpoint: Endpoint) => void {
   keepErrors();
   const model = new ModelInWorker(runtime);

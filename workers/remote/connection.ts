@@ -61,7 +61,7 @@ export class Connection {
       const stop = this.onEnd(reject);
       void Promise.resolve()
         .then(() => (this.#end === null ? call(this.#host) : Promise.reject(this.#end)))
-        .then(resolve, (error: unknown) => reject(readable(error)))
+        .then(resolve, (error: Error) => reject(readable(error)))
         .finally(stop);
     });
   }
@@ -114,8 +114,8 @@ function lostError(reason: string): KvasirError {
 }
 
 /** What the page's own side may throw, in our words. */
-function readable(error: unknown): unknown {
-  if (!(error instanceof Error) || error.name !== "DataCloneError") return error;
+function readable(error: Error): Error {
+  if (error.name !== "DataCloneError") return error;
   return new KvasirError(
     "unsupported-option",
     `Cannot send an option to the worker: ${error.message}`,

@@ -22,13 +22,13 @@ export interface WorkerPlatform {
   /** Connects to the worker of that name which all pages share, and starts it; absent without any. */
   connect?(name: string): SpawnedWorker;
   /** The place as a worker can open it: relative URLs become whole. */
-  resolve(place: string): string;
+  readonly resolve: (place: string) => string;
   /** The same for a module. */
-  resolveModule(place: string): string;
+  readonly resolveModule: (place: string) => string;
   /** Holds `name` for as long as the model is there; null where another tab holds it. */
   reserve?(name: string): Promise<(() => void) | null>;
   /** Runs `act` while no other page or worker opens or ends the shared worker `name`. */
-  alone?<T>(name: string, act: () => Promise<T>): Promise<T>;
+  readonly alone?: <T>(name: string, act: () => Promise<T>) => Promise<T>;
 }
 
 /** As `loadInWorker` of client.ts, on `platform`. */

@@ -56,7 +56,7 @@ class Inbox {
   readonly #connection: Connection;
   readonly #port: MessagePort;
   #messages: ToPage[] = [];
-  #failure: unknown = null;
+  #failure: Error | null = null;
   #isEnded = false;
   #isDropping = false;
   #wake: () => void = () => {};
@@ -86,7 +86,7 @@ class Inbox {
 
   /** Fails with the call that was to start the stream. */
   watch(call: Promise<void>): void {
-    call.catch((error: unknown) => this.#fail(error));
+    call.catch((error: Error) => this.#fail(error));
   }
 
   give(n: number): void {
@@ -125,7 +125,7 @@ class Inbox {
     this.#wake();
   }
 
-  #fail(error: unknown): void {
+  #fail(error: Error): void {
     this.#failure ??= error;
     this.#wake();
   }
