@@ -9,6 +9,7 @@ export type ErrorCode =
   | "network" // a download failed for good
   | "checksum" // bytes differ from the expected SHA-256
   | "out-of-memory" // does not fit; the message holds both numbers
+  | "storage-full" // no room to store a model; the message holds both numbers
   | "device-lost" // the GPU went away
   | "worker-lost" // the worker that held the model ended or could not start
   | "cache-full" // the rows that a session may hold are used up

@@ -12,7 +12,8 @@ import type { ModelSource, Runtime } from "./runtime/runtime.ts";
 import { LocalSession } from "./session.ts";
 import { createChatTemplate } from "./tokenizer/chat-template.ts";
 import { createTokenizer } from "./tokenizer/from-gguf.ts";
-import type { LoadOptions, Model, Session, SessionOptions } from "./types.ts";
+import { withRate } from "./progress-rate.ts";
+import type { LoadOptions, LoadProgress, Model, Session, SessionOptions } from "./types.ts";
 import { loadWeights, readRopeFactors } from "./weights/load-weights.ts";
 
 /**
@@ -26,8 +27,8 @@ import { loadWeights, readRopeFactors } from "./weights/load-weights.ts";
  * @param options.activations Default "q8" (int8 per block of 32, fast); "f32" multiplies dequantised
  *   weights in f32 and is what parity with f32 oracles runs on.
  * @returns The model; `dispose` it to free the weights.
- * @throws {KvasirError} `not-found`, `network`, `checksum`, `bad-gguf`, `unsupported-model`,
- *   `out-of-memory` with both numbers before anything is loaded, `unavailable`, `aborted`.
+ * @throws {KvasirError} `not-found`, `network`, `checksum`, `storage-full`, `bad-gguf`,
+ *   `unsupported-model`, `out-of-memory` with both numbers before anything is loaded, `unavailable`, `aborted`.
  */
 export async function load(
   source: ModelSource,
@@ -36,9 +37,12 @@ export async function load(
   const started = performance.now();
   const { runtime, signal, onProgress, sha256 } = options;
   throwIfAborted(signal, "load the model");
+  const report = onProgress === undefined ? undefined : withRate(onProgress);
   const openOptions = {
     ...(signal === undefined ? {} : { signal }),
-    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(report === undefined ? {} : { onProgress: report }),
+    ...(options.store === undefined ? {} : { store: options.store }),
+    ...(options.revalidate === undefined ? {} : { revalidate: options.revalidate }),
   };
   const opened = await runtime.openByteSource(source, {
     ...openOptions,
@@ -51,7 +55,7 @@ export async function load(
       ...(signal === undefined ? {} : { signal }),
     });
     sources = gguf.sources;
-    return await loadParsed(gguf, options, started);
+    return await loadParsed(gguf, options, report, started);
   } finally {
     await Promise.all(sources.map((open) => open.close?.()));
   }
@@ -60,9 +64,10 @@ export async function load(
 async function loadParsed(
   gguf: GgufFile,
   options: LoadOptions & { readonly runtime: Runtime },
+  report: ((progress: Omit<LoadProgress, "rate">) => void) | undefined,
   started: number,
 ): Promise<Model> {
-  const { runtime, engine: name = "auto", signal, onProgress } = options;
+  const { runtime, engine: name = "auto", signal } = options;
   const plain = readModelConfig(gguf);
   const config = withRopeFactors(plain, await readRopeFactors(gguf, plain.headDim));
   const tokenizer = createTokenizer(gguf.metadata);
@@ -77,7 +82,7 @@ async function loadParsed(
   try {
     const weights = await loadWeights(engine, gguf, config, {
       signal,
-      onProgress: (progress) => onProgress?.({ phase: "load", ...progress }),
+      onProgress: (progress) => report?.({ phase: "load", ...progress }),
     });
     const kernels = created.hostKernels;
     const transformer = new Transformer(engine, config, weights);

@@ -3,7 +3,7 @@ import type { MethodDefinition } from "./compression/define-method.ts";
 import type { SegmentKind, Splitter } from "./compression/segments.ts";
 import type { Activations, CodecName, EngineName } from "./engine/engine.ts";
 import type { ModelConfig } from "./model/config.ts";
-import type { DownloadProgress, Runtime } from "./runtime/runtime.ts";
+import type { OpenProgress, Runtime } from "./runtime/runtime.ts";
 import type { ChatMessage, ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
 
 /** How much may stay in the cache. `tokens` and `keep` per kv head, `bytes` for the whole cache. */
@@ -21,9 +21,20 @@ export type TurnPolicy = "first" | "each";
  */
 export type CompressReason = "prompt" | "overflow" | "step";
 
-export type LoadProgress =
-  | DownloadProgress
-  | { readonly phase: "load"; readonly bytes: number; readonly totalBytes: number };
+/** How far a load is. Phases come in this order; those that are not needed are left out. */
+export interface LoadProgress {
+  /**
+   * `wait`: another tab or process downloads the same file; its bytes. `download`: bytes from the
+   * network. `check`: the SHA-256 of a stored file is computed. `load`: weights go to the engine.
+   */
+  readonly phase: OpenProgress["phase"] | "load";
+  /** Bytes so far, of this phase. */
+  readonly bytes: number;
+  /** undefined where the server does not say; never in `load`. */
+  readonly totalBytes: number | undefined;
+  /** Bytes a second over the last seconds of this phase; 0 while nothing can be said. */
+  readonly rate: number;
+}
 
 export interface LoadOptions {
   /** Default "auto". */
@@ -41,6 +52,18 @@ export interface LoadOptions {
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Expected SHA-256 of the file, hex. */
   readonly sha256?: string;
+  /**
+   * Keep what is downloaded from an http(s) URL, so that the next load needs no network: in the
+   * origin's private file system (browsers) or the user's cache folder (Node, Deno). A text names a
+   * store of its own. Default: kept where there is room and leave to, else streamed without an error;
+   * `true` makes it an error, `false` keeps nothing.
+   */
+  readonly store?: boolean | string;
+  /**
+   * Ask the server whether a stored file was replaced; where it cannot be reached, the stored one is
+   * used. With `sha256` nothing has to be asked. Default true.
+   */
+  readonly revalidate?: boolean;
 }
 
 export interface Model {

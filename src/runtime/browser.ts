@@ -1,8 +1,9 @@
 import type { ByteSource } from "../gguf/byte-source.ts";
-import type { KernelBuild, ModelSource, OpenOptions, Runtime } from "./runtime.ts";
+import type { KernelBuild, ModelSource, ModelStore, OpenOptions, Runtime } from "./runtime.ts";
 import { KvasirError } from "../errors.ts";
 import { compileKernels, kernelsUnavailable } from "./kernels.ts";
 import { openHeldSource, openUrl } from "./open-source.ts";
+import { checkStoreName, openThroughStore } from "./open-stored.ts";
 import { spawnWebWorker } from "./web-worker.ts";
 
 /** Pages and workers of browsers; a string is a URL relative to the page. */
@@ -10,6 +11,7 @@ export const browserRuntime: Runtime = {
   name: "browser",
   loadKernels,
   openByteSource,
+  modelStore,
   get hardwareThreads() {
     return navigator.hardwareConcurrency;
   },
@@ -47,5 +49,18 @@ async function openByteSource(source: ModelSource, options: OpenOptions = {}): P
   } catch (cause) {
     throw new KvasirError("not-found", `Cannot open "${String(opened)}": not a URL`, { cause });
   }
-  return openUrl(url.href, options);
+  const { href } = url;
+  return (await openThroughStore(href, options, modelStore)) ?? openUrl(href, options);
+}
+
+async function modelStore(name?: string): Promise<ModelStore> {
+  const folder = `kvasir/${checkStoreName(name)}`;
+  // Opened late: a page that keeps nothing does not pay for it.
+  const [{ createModelStore }, { createOpfsDriver, hasOpfs }] = await Promise.all([
+    import("./storage/model-store.ts"),
+    import("./storage/opfs.ts"),
+  ]);
+  if (hasOpfs()) return createModelStore(createOpfsDriver(folder));
+  const reason = "this page has no private file system; it needs https or localhost";
+  throw new KvasirError("unavailable", `Cannot open the model store: ${reason}`);
 }

@@ -1,12 +1,16 @@
 import type { Runtime } from "./runtime.ts";
 import { spawnWebWorker } from "./web-worker.ts";
-import { loadKernels, openByteSource } from "./node.ts";
+import { loadKernels, modelStore, openByteSource } from "./node.ts";
 
-/** Deno 2, through its Node modules; needs --allow-read, and --allow-net for URLs. */
+/**
+ * Deno 2, through its Node modules. Needs --allow-read; for URLs --allow-net, and --allow-write and
+ * --allow-env to keep what was downloaded.
+ */
 export const denoRuntime: Runtime = {
   name: "deno",
   loadKernels,
   openByteSource,
+  modelStore,
   get hardwareThreads() {
     return navigator.hardwareConcurrency;
   },

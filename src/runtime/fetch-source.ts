@@ -1,7 +1,7 @@
 // Random access to a file on a web server. One connection is kept and read forward; only a jump opens
 // another, so that loading a model in file order is one request.
 import type { ByteSource } from "../gguf/byte-source.ts";
-import type { DownloadProgress } from "./runtime.ts";
+import type { OpenProgress } from "./runtime.ts";
 import { KvasirError, throwIfAborted } from "../errors.ts";
 import { BufferSource, checkRange } from "../gguf/sources.ts";
 import { HttpStream, type HttpOptions } from "./http-stream.ts";
@@ -10,7 +10,7 @@ export interface FetchSourceOptions extends HttpOptions {
   /** Aborts the opening; each read takes its own signal. */
   readonly signal?: AbortSignal;
   /** Called as bytes arrive, over all reads. */
-  readonly onProgress?: (progress: DownloadProgress) => void;
+  readonly onProgress?: (progress: OpenProgress) => void;
 }
 
 /** Reads no longer than this go through the cache: a header is many small reads. */

@@ -10,12 +10,31 @@ export class FinalError extends Error {
   }
 }
 
-export interface Answer {
-  /** Offset of the first byte that the answer brings. */
-  readonly start: number;
+/** The bytes behind the URL are not those that the reading began with. */
+export class ChangedError extends FinalError {}
+
+/** What tells one version of a file from another; undefined where the server does not say. */
+export interface Validators {
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
   /** Bytes of the whole file. */
   readonly size: number | undefined;
-  readonly etag: string | undefined;
+}
+
+/** Whether two answers may be of the same file. ETags decide where both are known. */
+export function isSameFile(a: Validators, b: Validators): boolean {
+  if (differ(a.size, b.size) || differ(a.etag, b.etag)) return false;
+  const hasEtags = a.etag !== undefined && b.etag !== undefined;
+  return hasEtags || !differ(a.lastModified, b.lastModified);
+}
+
+function differ<T>(a: T | undefined, b: T | undefined): boolean {
+  return a !== undefined && b !== undefined && a !== b;
+}
+
+export interface Answer extends Validators {
+  /** Offset of the first byte that the answer brings. */
+  readonly start: number;
   readonly isRange: boolean;
 }
 
@@ -23,18 +42,23 @@ export interface Answer {
 export function readAnswer(response: Response, url: string, position: number): Answer {
   const { status, headers } = response;
   const etag = headers.get("etag") ?? undefined;
+  const lastModified = headers.get("last-modified") ?? undefined;
+  const validators = { etag, lastModified };
   const range = headers.get("content-range");
   if (status === 416 && range === `bytes */${position}`) {
-    return { start: position, size: position, etag, isRange: true }; // nothing is left to send
+    return { ...validators, start: position, size: position, isRange: true }; // nothing is left to send
   }
   refuse(status, url);
-  if (status !== 206) return { start: 0, size: lengthOf(headers, 0), etag, isRange: false };
+  if (status !== 206) {
+    return { ...validators, start: 0, size: lengthOf(headers, 0), isRange: false };
+  }
   const parsed = /^bytes (\d+)-\d+\/(\d+)$/.exec(range ?? "");
   if (parsed !== null) {
-    return { start: Number(parsed[1]), size: Number(parsed[2]), etag, isRange: true };
+    const [start, size] = [Number(parsed[1]), Number(parsed[2])];
+    return { ...validators, start, size, isRange: true };
   }
   // Content-Range may be hidden by CORS; with "bytes=N-" the length tells as much.
-  return { start: position, size: lengthOf(headers, position), etag, isRange: true };
+  return { ...validators, start: position, size: lengthOf(headers, position), isRange: true };
 }
 
 function refuse(status: number, url: string): void {

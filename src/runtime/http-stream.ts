@@ -1,7 +1,13 @@
 // The bytes of a URL as one stream that outlives its connections: after a cut it goes on by a Range
 // request from the byte where it broke. Knows nothing of files or models.
 import { KvasirError, throwIfAborted } from "../errors.ts";
-import { FinalError, readAnswer } from "./http-answer.ts";
+import {
+  ChangedError,
+  FinalError,
+  isSameFile,
+  readAnswer,
+  type Validators,
+} from "./http-answer.ts";
 
 export interface HttpOptions {
   /** Tests and platforms with a fetch of their own. Default: the global one. */
@@ -13,6 +19,8 @@ export interface HttpOptions {
   readonly backoffMs?: number;
   /** A connection that brings nothing for so long counts as cut, ms. Default 30,000. */
   readonly stallMs?: number;
+  /** How the platform's own HTTP cache is used; not every platform has one. */
+  readonly cache?: RequestCache;
 }
 
 interface Connection {
@@ -34,6 +42,7 @@ export class HttpStream {
   acceptsRanges = true;
   readonly #options: HttpOptions;
   #etag: string | undefined = undefined;
+  #lastModified: string | undefined = undefined;
   #connection: Connection | null = null;
   #failures = 0;
 
@@ -53,6 +62,10 @@ export class HttpStream {
     const stream = new HttpStream(url, options, position);
     await stream.#persist(signal, async () => stream.#connect(signal));
     return stream;
+  }
+
+  get validators(): Validators {
+    return { etag: this.#etag, lastModified: this.#lastModified, size: this.size };
   }
 
   /** @returns The next bytes, never none, or null at the end. */
@@ -110,7 +123,9 @@ export class HttpStream {
 
   async #connect(signal: AbortSignal | undefined): Promise<Connection> {
     const controller = new AbortController();
+    const { cache } = this.#options;
     const request = (this.#options.fetch ?? fetch)(this.url, {
+      ...(cache === undefined ? {} : { cache }),
       headers: { ...this.#options.headers, Range: `bytes=${this.position}-` },
       signal: controller.signal,
     });
@@ -136,14 +151,16 @@ export class HttpStream {
 
   /** Compares an answer with those before. @returns The offset of its first byte. */
   #accept(response: Response): number {
-    const { start, size, etag, isRange } = readAnswer(response, this.url, this.position);
+    const answer = readAnswer(response, this.url, this.position);
+    const { start, size, etag, lastModified, isRange } = answer;
     const { status } = response;
-    if (differ(this.#etag, etag) || differ(this.size, size)) {
-      throw new FinalError("the file changed on the server", status);
+    if (!isSameFile(this.validators, answer)) {
+      throw new ChangedError("the file changed on the server", status);
     }
     if (start > this.position) throw new FinalError(`the server began at byte ${start}`, status);
     this.size ??= size;
     this.#etag ??= etag;
+    this.#lastModified ??= lastModified;
     this.acceptsRanges = isRange;
     return start;
   }
@@ -152,7 +169,7 @@ export class HttpStream {
   async #skip(connection: Connection, count: number, signal?: AbortSignal): Promise<void> {
     for (let left = count; left > 0;) {
       const bytes = await this.#receive(connection, signal);
-      if (bytes === null) throw new FinalError("the file is shorter than before", 200);
+      if (bytes === null) throw new ChangedError("the file is shorter than before", 200);
       left -= bytes.byteLength;
       if (left < 0) connection.pending = bytes.subarray(bytes.byteLength + left);
     }
@@ -193,11 +210,6 @@ export class HttpStream {
       stop();
     }
   }
-}
-
-/** Whether two values are known and not the same. */
-function differ<T>(a: T | undefined, b: T | undefined): boolean {
-  return a !== undefined && b !== undefined && a !== b;
 }
 
 function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {

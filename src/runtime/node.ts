@@ -1,22 +1,31 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { availableParallelism, homedir, platform } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { ByteSource } from "../gguf/byte-source.ts";
-import type { KernelBuild, KernelWorker, ModelSource, OpenOptions, Runtime } from "./runtime.ts";
-import { download, hashFile } from "./download.ts";
-import { openFetchSource } from "./fetch-source.ts";
+import type {
+  KernelBuild,
+  KernelWorker,
+  ModelSource,
+  ModelStore,
+  OpenOptions,
+  Runtime,
+} from "./runtime.ts";
 import { compileKernels, kernelsUnavailable } from "./kernels.ts";
 import { openFileSource } from "./node-file-source.ts";
-import { compareSha256, openHeldSource } from "./open-source.ts";
+import { checkSource, openHeldSource, openUrl } from "./open-source.ts";
+import { checkStoreName, openThroughStore } from "./open-stored.ts";
+import { createSha256 } from "./storage/node-sha256.ts";
+import { storageUnavailable } from "./storage/storage.ts";
 
 /** Node 20 and later. */
 export const nodeRuntime: Runtime = {
   name: "node",
   loadKernels,
   openByteSource,
+  modelStore,
   get hardwareThreads() {
     return availableParallelism();
   },
@@ -70,16 +79,33 @@ export async function openByteSource(
   if (!/^(https?|blob|data):/i.test(place)) {
     const path = /^file:/i.test(place) ? fileURLToPath(place) : place;
     const file = await openFileSource(path);
-    if (sha256 !== undefined) compareSha256(path, await hashFile(path, signal), sha256);
+    try {
+      if (sha256 !== undefined) await checkSource(file, sha256, signal, createSha256());
+    } catch (error) {
+      await file.close?.();
+      throw error;
+    }
     return file;
   }
-  if (sha256 === undefined) return openFetchSource(place, options);
-  const path = join(cacheFolder(), `${sha256.slice(0, 16)}-${basename(new URL(place).pathname)}`);
-  await download(place, path, { ...options, sha256 });
-  return openFileSource(path);
+  return (await openThroughStore(place, options, modelStore)) ?? openUrl(place, options);
 }
 
-/** Where downloads with a known SHA-256 stay for the next run: $KVASIR_CACHE or the user's cache. */
+export async function modelStore(name?: string): Promise<ModelStore> {
+  const own = checkStoreName(name);
+  let folder: string;
+  try {
+    folder = join(cacheFolder(), own);
+  } catch (cause) {
+    throw storageUnavailable("find the cache folder", cause); // Deno without --allow-env
+  }
+  const [{ createModelStore }, { createFsDriver }] = await Promise.all([
+    import("./storage/model-store.ts"),
+    import("./storage/fs.ts"),
+  ]);
+  return createModelStore(createFsDriver(folder));
+}
+
+/** Where downloads stay for the next run: $KVASIR_CACHE or the user's cache. */
 function cacheFolder(): string {
   const asked = process.env["KVASIR_CACHE"];
   if (asked !== undefined && asked !== "") return asked;

@@ -6,6 +6,7 @@ import { BlobSource, BufferSource } from "../gguf/sources.ts";
 import { Sha256 } from "../tokenizer/sha256.ts";
 import { openFetchSource } from "./fetch-source.ts";
 import { HttpStream } from "./http-stream.ts";
+import type { Sha256Stream } from "./storage/storage.ts";
 
 const HASH_BLOCK_BYTES = 4 << 20;
 
@@ -53,8 +54,8 @@ export async function checkSource(
   source: ByteSource,
   sha256: string,
   signal?: AbortSignal,
+  hash: Sha256Stream = new Sha256(),
 ): Promise<void> {
-  const hash = new Sha256();
   for (let offset = 0; offset < source.size; offset += HASH_BLOCK_BYTES) {
     throwIfAborted(signal, `check "${source.name}"`);
     const length = Math.min(HASH_BLOCK_BYTES, source.size - offset);

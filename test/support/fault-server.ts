@@ -13,8 +13,11 @@ export interface Faults {
   isChunked?: boolean;
   /** Stop sending without closing, once, after so many bytes. */
   stallAfter?: number;
-  /** Overrides the file's identity per answer. */
-  etag?: (nRequests: number) => string;
+  /** Overrides the file's identity per answer; undefined sends none. */
+  etag?: (nRequests: number) => string | undefined;
+  lastModified?: string;
+  /** Milliseconds between pieces of 64 KiB. */
+  paceMs?: number;
 }
 
 export interface FaultServer {
@@ -23,6 +26,8 @@ export interface FaultServer {
   readonly ranges: (string | undefined)[];
   /** Answers being sent. */
   nAnswers(): number;
+  /** Puts another file behind the URL; its ETag is the caller's to change. */
+  replace(bytes: Uint8Array): void;
   close(): Promise<void>;
 }
 
@@ -32,13 +37,14 @@ export async function startFaultServer(
 ): Promise<FaultServer> {
   const ranges: (string | undefined)[] = [];
   let nAnswers = 0;
+  let file = bytes;
   const server = createServer((request, response) => {
     ranges.push(request.headers.range);
     nAnswers += 1;
     response.on("close", () => (nAnswers -= 1));
     const status = faults.statuses?.shift();
     if (status !== undefined) response.writeHead(status).end("no");
-    else answer(request, response, bytes, faults, ranges.length);
+    else answer(request, response, file, faults, ranges.length);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -46,6 +52,7 @@ export async function startFaultServer(
     url: `http://127.0.0.1:${port}/model.gguf`,
     ranges,
     nAnswers: () => nAnswers,
+    replace: (other) => void (file = other),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -64,7 +71,9 @@ function answer(
   const asked = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
   const isRange = asked !== null && faults.ranges !== false;
   const start = isRange ? Number(asked[1]) : 0;
-  response.setHeader("ETag", faults.etag?.(nRequests) ?? '"one"');
+  const etag = faults.etag === undefined ? '"one"' : faults.etag(nRequests);
+  if (etag !== undefined) response.setHeader("ETag", etag);
+  if (faults.lastModified !== undefined) response.setHeader("Last-Modified", faults.lastModified);
   if (isRange && start >= bytes.length) {
     response.setHeader("Content-Range", `bytes */${bytes.length}`);
     response.writeHead(416).end("past the end");
@@ -85,6 +94,9 @@ function send(response: ServerResponse, rest: Uint8Array, faults: Faults): void 
   if (stallAfter !== undefined) {
     delete faults.stallAfter;
     response.write(rest.subarray(0, stallAfter));
+  } else if (faults.paceMs !== undefined) {
+    response.flushHeaders();
+    void sendSlowly(response, rest, faults);
   } else if (cut === undefined || cut >= rest.length) {
     response.flushHeaders(); // else Node adds a Content-Length of its own
     response.end(rest);
@@ -93,4 +105,16 @@ function send(response: ServerResponse, rest: Uint8Array, faults: Faults): void 
     // The callback comes once the bytes are with the system; the reset follows them.
     response.write(rest.subarray(0, cut), () => setTimeout(() => response.destroy(), 5));
   }
+}
+
+async function sendSlowly(
+  response: ServerResponse,
+  rest: Uint8Array,
+  faults: Faults,
+): Promise<void> {
+  for (let at = 0; at < rest.length && !response.destroyed; at += 1 << 16) {
+    response.write(rest.subarray(at, at + (1 << 16)));
+    await new Promise((resolve) => setTimeout(resolve, faults.paceMs));
+  }
+  response.end();
 }

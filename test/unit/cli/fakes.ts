@@ -97,8 +97,8 @@ export function fakeModel(options: FakeModelOptions = {}): FakeModel {
   const fake: FakeModel = {
     load: (source, loadOptions) => {
       fake.loads.push({ source, options: loadOptions });
-      loadOptions?.onProgress?.({ phase: "load", bytes: 50, totalBytes: 100 });
-      loadOptions?.onProgress?.({ phase: "load", bytes: 100, totalBytes: 100 });
+      loadOptions?.onProgress?.({ phase: "load", bytes: 50, totalBytes: 100, rate: 0 });
+      loadOptions?.onProgress?.({ phase: "load", bytes: 100, totalBytes: 100, rate: 50 });
       return Promise.resolve(model);
     },
     loads: [],

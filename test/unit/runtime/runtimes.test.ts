@@ -8,7 +8,7 @@ import { browserRuntime } from "../../../src/runtime/browser.ts";
 import { denoRuntime } from "../../../src/runtime/deno.ts";
 import { detectRuntime } from "../../../src/runtime/detect.ts";
 import { nodeRuntime } from "../../../src/runtime/node.ts";
-import type { Runtime } from "../../../src/runtime/runtime.ts";
+import type { OpenOptions, Runtime } from "../../../src/runtime/runtime.ts";
 import { workerdRuntime } from "../../../src/runtime/workerd.ts";
 import { startFaultServer, type FaultServer } from "../../support/fault-server.ts";
 import { pattern } from "./pattern.ts";
@@ -27,9 +27,11 @@ beforeAll(async () => {
   path = join(folder, "model.gguf");
   await writeFile(path, bytes);
   server = await startFaultServer(bytes);
+  process.env["KVASIR_CACHE"] = join(folder, "cache");
 });
 
 afterAll(async () => {
+  delete process.env["KVASIR_CACHE"];
   await server.close();
   await rm(folder, { recursive: true });
 });
@@ -86,16 +88,39 @@ describe("openByteSource of node", () => {
     await expect(nodeRuntime.openByteSource(folder)).rejects.toMatchObject({ code: "not-found" });
   });
 
-  it("keeps a URL with a checksum in the cache folder", async () => {
-    process.env["KVASIR_CACHE"] = join(folder, "cache");
+  it("keeps a URL in the cache folder unless it is told not to", async () => {
+    const url = `${server.url}?kept`;
+    const requests = async (options: OpenOptions): Promise<number> => {
+      const before = server.ranges.length;
+      const source = await nodeRuntime.openByteSource(url, options);
+      expect(Buffer.compare(await source.read(0, source.size), bytes)).toBe(0);
+      await source.close?.();
+      return server.ranges.length - before;
+    };
+    expect(await requests({ store: false })).toBe(1);
+    expect(await requests({ store: false, sha256 })).toBe(1);
+    expect(await requests({ revalidate: false })).toBe(1);
+    expect(await requests({ revalidate: false })).toBe(0);
+    expect(await requests({ sha256 })).toBe(1); // nobody knew it yet
+    expect(await requests({ sha256 })).toBe(0);
+    expect(await requests({ store: "others", sha256 })).toBe(1);
+    const store = await nodeRuntime.modelStore?.("others");
+    expect(await store?.list()).toMatchObject([{ url, bytes: bytes.length, sha256 }]);
+    expect(await store?.delete(url)).toBe(true);
+  });
+
+  it("reads a URL without a store where nothing can be kept, unless one is asked for", async () => {
+    const before = process.env["KVASIR_CACHE"];
+    process.env["KVASIR_CACHE"] = path; // a file
     try {
       await expectWhole(nodeRuntime, server.url);
-      const nRequests = server.ranges.length;
-      await expectWhole(nodeRuntime, server.url);
-      expect(server.ranges.length).toBe(nRequests);
+      const asked = nodeRuntime.openByteSource(server.url, { store: true });
+      await expect(asked).rejects.toMatchObject({ code: "unavailable" });
     } finally {
-      delete process.env["KVASIR_CACHE"];
+      process.env["KVASIR_CACHE"] = before;
     }
+    const named = nodeRuntime.openByteSource(server.url, { store: "../up" });
+    await expect(named).rejects.toMatchObject({ code: "bad-option" });
   });
 
   it("throws disposed after close and aborted by its signal", async () => {
