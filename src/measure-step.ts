@@ -106,11 +106,8 @@ export class StepMeasurer {
     if (stats !== undefined) {
       if (this.#nStats === 0) clear(engine, stats);
       const size = statByteLength(config);
-      signals.queryStats = queryStats(
-        await engine.read(stats, l * size, size),
-        config,
-        this.#nStats,
-      );
+      const sums = engine.slice(stats, l * size, size);
+      signals.queryStats = await queryStats(engine, sums, config, this.#nStats);
     }
     const cells = this.#buffers.get("rows");
     if (cells !== undefined) {

@@ -153,8 +153,7 @@ export class Measurer {
     }
     if (this.#stats !== undefined) {
       if (this.#nStatQueries === 0) clear(engine, this.#stats);
-      const sums = await engine.read(this.#stats, 0, statByteLength(config));
-      signals.queryStats = queryStats(sums, config, this.#nStatQueries);
+      signals.queryStats = await queryStats(engine, this.#stats, config, this.#nStatQueries);
     }
     Object.assign(signals, await this.#rows?.read(l, rows, needs.prefill));
     if (needs.prefill.includes("valueOutputNorms") && this.#sums !== undefined) {

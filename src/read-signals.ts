@@ -17,6 +17,7 @@ export type MeasureEngine = Pick<
   | "rotateRows"
   | "measureWindow"
   | "measureQueries"
+  | "readQuerySums"
   | "measureOutputs"
 >;
 
@@ -75,13 +76,14 @@ export async function readSums(
   return { sums, nRows };
 }
 
-/** Mean and covariance from the sums of `Engine.measureQueries`, in f64. */
-export function queryStats(
-  bytes: Uint8Array,
+/** Mean and covariance of one layer from `sums` of `Engine.measureQueries`, in f64. */
+export async function queryStats(
+  engine: MeasureEngine,
+  sumsBuffer: EngineBuffer,
   { nHeads, headDim }: ModelConfig,
   nQueries: number,
-): Signals["queryStats"] {
-  const sums = new Float64Array(bytes.slice().buffer);
+): Promise<Signals["queryStats"]> {
+  const sums = await engine.readQuerySums(sumsBuffer, nHeads * headDim * (1 + headDim));
   const mean = new Float32Array(nHeads * headDim);
   const covariance = new Float32Array(nHeads * headDim * headDim);
   const size = headDim * (1 + headDim);

@@ -252,10 +252,11 @@ export interface Engine {
   ): void;
 
   /**
-   * The attention signal `queryStats`: adds to sums f64[nHeads, headDim (1 + headDim)] the sum of
-   * each head's queries before their rotation (after the norm), then of their products q_i q_j at
+   * The attention signal `queryStats`: adds to sums [nHeads, headDim (1 + headDim)] the sum of each
+   * head's queries before their rotation (after the norm), then of their products q_i q_j at
    * [i headDim + j] for j >= i; the rest is left alone. `queries` as `qkv` after `ropeAppend` with
-   * this `table`. The same bits in parts or at once.
+   * this `table`. The same bits in parts or at once. A sum takes 8 bytes, zeros are 0, and how more
+   * than f32 holds is kept in them is the engine's matter: `readQuerySums` tells.
    */
   measureQueries(
     sums: EngineBuffer,
@@ -264,6 +265,9 @@ export interface Engine {
     shape: RopeShape,
     nQueries: number,
   ): void;
+
+  /** The first `n` sums of `measureQueries`. Waits for everything recorded before. */
+  readQuerySums(sums: EngineBuffer, n: number): Promise<Float64Array>;
 
   /**
    * out f32[nHeads, nRows] = L1 norm of each row's value after the part of the output projection

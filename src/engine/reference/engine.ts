@@ -287,6 +287,14 @@ class ReferenceEngine implements Engine {
     measure.measureQueries(sums, queries, table, shape, nQueries);
   }
 
+  async readQuerySums(sums: EngineBuffer, n: number): Promise<Float64Array> {
+    return new Float64Array(
+      own(sums)
+        .bytes(0, 8 * n)
+        .slice().buffer,
+    );
+  }
+
   measureOutputs(out: EngineBuffer, rows: LayerRows, weight: Weight, shape: HeadShape): void {
     measure.measureOutputs(out, rows, weight, shape);
   }

@@ -322,6 +322,11 @@ export class WasmEngine implements Engine {
     this.#measureOps.measureQueries(sums, queries, table, shape, nQueries);
   }
 
+  async readQuerySums(sums: EngineBuffer, n: number): Promise<Float64Array> {
+    const bytes = await this.read(sums, 0, 8 * n);
+    return new Float64Array(bytes.slice().buffer);
+  }
+
   measureOutputs(out: EngineBuffer, rows: LayerRows, weight: Weight, shape: HeadShape): void {
     this.#measureOps.measureOutputs(out, rows, weight, shape);
   }

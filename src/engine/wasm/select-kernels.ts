@@ -2,6 +2,7 @@
 // with host arrays in and out. What runs here is the same bits in every runtime.
 import type { SelectKernels } from "../../compression/kernels.ts";
 import type { SampleKernels } from "../../sampler/kernels.ts";
+import type { RopeFrequencies } from "../engine.ts";
 import { type AllocationExports, AllocationKernels, checkRows } from "./allocation-kernels.ts";
 import { HostMemory } from "./host-memory.ts";
 import { instantiateKernels } from "./instantiate.ts";
@@ -35,14 +36,30 @@ interface HostExports extends AllocationExports, StatsExports {
   top_k_logits(logits: number, n: number, k: number, heap: number, tokens: number): void;
   softmax(x: number, n: number): void;
   log_sum_exp(x: number, n: number): number;
+  rope_frequencies(
+    out: number,
+    nPairs: number,
+    base: number,
+    scale: number,
+    factors: number,
+    nFactors: number,
+  ): void;
+}
+
+/** The part of an engine's arithmetic that runs on the host whichever engine it is. */
+export interface RopeKernels {
+  /** f32[headDim / 2], radians a position. */
+  ropeFrequencies(frequencies: RopeFrequencies): Float32Array;
 }
 
 /** Makes the kernels that compression and sampling use, whichever engine runs the model. */
-export function createHostKernels(module: WebAssembly.Module): SelectKernels & SampleKernels {
+export function createHostKernels(
+  module: WebAssembly.Module,
+): SelectKernels & SampleKernels & RopeKernels {
   return new HostKernels(instantiateKernels(module) as unknown as HostExports);
 }
 
-class HostKernels extends AllocationKernels implements SelectKernels, SampleKernels {
+class HostKernels extends AllocationKernels implements SelectKernels, SampleKernels, RopeKernels {
   readonly stats: WasmStatsKernels;
   readonly #exports: HostExports;
   readonly #memory: HostMemory;
@@ -105,6 +122,15 @@ class HostKernels extends AllocationKernels implements SelectKernels, SampleKern
     const limit = Math.min(budget, n);
     const nKept = this.#exports.select(from, n, limit, forcedAt, forced.length, keys, to);
     return this.#memory.u32(to, nKept).slice();
+  }
+
+  ropeFrequencies({ base, headDim, scale = 1, factors }: RopeFrequencies): Float32Array {
+    const n = headDim / 2;
+    const [to, divisors] = this.#memory.layOut([4 * n, 4 * n]);
+    if (factors !== undefined) this.#memory.f32(divisors, n).set(factors);
+    const nFactors = factors === undefined ? 0 : n;
+    this.#exports.rope_frequencies(to, n, base, scale, divisors, nFactors);
+    return this.#memory.f32(to, n).slice();
   }
 
   softmax(logits: Float32Array): Float32Array {

@@ -2,10 +2,13 @@
 import type { Engine } from "../engine.ts";
 import { type DeviceOptions, isSoftware, openDevice } from "./device.ts";
 import { WebGpuEngine } from "./engine.ts";
+import type { FrequenciesOf } from "./rope-frequencies.ts";
 
 export interface WebGpuOptions extends DeviceOptions {
   /** What the platform has; null where it has none. */
   readonly gpu: GPU | null;
+  /** Computes the rotary embedding's frequencies, beside every engine the same. */
+  readonly ropeFrequencies: FrequenciesOf;
   /** Takes an adapter that computes on the CPU: the engine "wasm" is faster there. Default false. */
   readonly allowsSoftware?: boolean;
   /** What callers may hold at once, bytes. Default: no limit but the device's. */
@@ -16,7 +19,7 @@ export type WebGpuResult = { readonly engine: Engine } | { readonly refusal: str
 
 /** An engine on the fastest adapter, or why there is none. */
 export async function createWebGpuEngine(options: WebGpuOptions): Promise<WebGpuResult> {
-  const { gpu, allowsSoftware = false, maxBytes } = options;
+  const { gpu, ropeFrequencies, allowsSoftware = false, maxBytes } = options;
   if (gpu === null) return { refusal: "this platform has no WebGPU" };
   const adapter = await gpu
     .requestAdapter({ powerPreference: "high-performance" })
@@ -28,5 +31,5 @@ export async function createWebGpuEngine(options: WebGpuOptions): Promise<WebGpu
   }
   const device = await openDevice(adapter, options);
   if (device === null) return { refusal: "the adapter gives no device" };
-  return { engine: new WebGpuEngine(device, maxBytes) };
+  return { engine: new WebGpuEngine(device, ropeFrequencies, maxBytes) };
 }

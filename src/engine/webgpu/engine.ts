@@ -19,11 +19,14 @@ import type {
   SumsLayout,
   Weight,
 } from "../engine.ts";
+import { AttendOps } from "./attend-ops.ts";
 import { GpuBuffer, Ledger, liveBuffer, rangeOf } from "./buffers.ts";
 import type { GpuDevice } from "./device.ts";
-import { MeasureOps } from "./measure-ops.ts";
+import { IndexLists } from "./index-lists.ts";
+import { MeasureOps, readDoubles } from "./measure-ops.ts";
 import { OpContext } from "./op-context.ts";
 import { ProjectOps } from "./project-ops.ts";
+import type { FrequenciesOf } from "./rope-frequencies.ts";
 import { RowOps } from "./row-ops.ts";
 import { liveWeight, weightByteLength, Weights } from "./weights.ts";
 
@@ -38,18 +41,21 @@ export class WebGpuEngine implements Engine {
   readonly #weights: Weights;
   readonly #project: ProjectOps;
   readonly #rows: RowOps;
+  readonly #attend: AttendOps;
   readonly #measure: MeasureOps;
   #isDisposed = false;
 
   /** @param limitBytes What callers may hold at once. */
-  constructor(gpu: GpuDevice, limitBytes = Infinity) {
+  constructor(gpu: GpuDevice, frequenciesOf: FrequenciesOf, limitBytes = Infinity) {
     this.#gpu = gpu;
     this.#context = new OpContext(gpu);
     this.#ledger = new Ledger(limitBytes);
     this.#weights = new Weights(this.#context);
     this.#project = new ProjectOps(this.#context);
-    this.#rows = new RowOps(this.#context);
-    this.#measure = new MeasureOps(this.#context);
+    const lists = new IndexLists(this.#context);
+    this.#rows = new RowOps(this.#context, lists, frequenciesOf);
+    this.#attend = new AttendOps(this.#context);
+    this.#measure = new MeasureOps(this.#context, lists, this.#project);
   }
 
   memory(): EngineMemory {
@@ -175,7 +181,7 @@ export class WebGpuEngine implements Engine {
     firstPosition: number,
     nTokens: number,
   ): void {
-    this.#rows.attend(out, qkv, rows, shape, firstPosition, nTokens);
+    this.#attend.attend(out, qkv, rows, shape, firstPosition, nTokens);
   }
 
   projectAdd(
@@ -228,6 +234,10 @@ export class WebGpuEngine implements Engine {
     nQueries: number,
   ): void {
     this.#measure.measureQueries(sums, queries, table, shape, nQueries);
+  }
+
+  readQuerySums(sums: EngineBuffer, n: number): Promise<Float64Array> {
+    return readDoubles(this, sums, n);
   }
 
   measureOutputs(out: EngineBuffer, rows: LayerRows, weight: Weight, shape: HeadShape): void {

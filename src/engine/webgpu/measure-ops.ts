@@ -1,6 +1,8 @@
-// What methods may ask about cached rows.
+// What methods may ask about cached rows and queries.
+import { assert } from "../../errors.ts";
 import type {
   AttendShape,
+  Engine,
   EngineBuffer,
   HeadShape,
   LayerRows,
@@ -8,42 +10,169 @@ import type {
   SumsLayout,
   Weight,
 } from "../engine.ts";
+import { GpuBuffer } from "./buffers.ts";
+import type { IndexLists } from "./index-lists.ts";
 import type { OpContext } from "./op-context.ts";
-import { missing } from "./row-ops.ts";
+import { type Constants, linkShader } from "./pipelines.ts";
+import type { ProjectOps } from "./project-ops.ts";
+import type { Bound, ParamWriter } from "./recorder.ts";
+import { bindAll, forHeads, groupsOf, isF16, longestOf, writeHeads } from "./row-params.ts";
+import doubleFloat from "./shaders/lib/double_float.wgsl";
+import rowDot from "./shaders/lib/row_dot.wgsl";
+import measureOutputs from "./shaders/measure_outputs.wgsl";
+import measureQueries from "./shaders/measure_queries.wgsl";
+import measureStats from "./shaders/measure_stats.wgsl";
+import measureSums from "./shaders/measure_sums.wgsl";
+
+const SHADERS = {
+  stats: linkShader("measure_stats", measureStats, rowDot),
+  sums: linkShader("measure_sums", measureSums, rowDot),
+  queries: linkShader("measure_queries", measureQueries, doubleFloat),
+  outputs: linkShader("measure_outputs", measureOutputs, rowDot),
+};
+
+/** Queries of a workgroup of measure_stats.wgsl. */
+const STATS_QUERIES = 32;
+/** Rows of a workgroup of measure_sums.wgsl and measure_outputs.wgsl. */
+const TILE_ROWS = 64;
+/** Cells of a workgroup of measure_queries.wgsl. */
+const TILE_CELLS = 256;
+/** Bytes of the output weight that are dequantised at a time. */
+const WEIGHT_BYTES = 1 << 22;
 
 export class MeasureOps {
   readonly #context: OpContext;
+  readonly #lists: IndexLists;
+  readonly #project: ProjectOps;
 
-  constructor(context: OpContext) {
+  constructor(context: OpContext, lists: IndexLists, project: ProjectOps) {
     this.#context = context;
+    this.#lists = lists;
+    this.#project = project;
   }
 
   /** As `Engine.measureWindow`. */
   measureWindow(
-    _out: EngineBuffer,
-    _queries: EngineBuffer,
-    _rows: LayerRows,
-    _shape: AttendShape,
-    _firstPosition: number,
-    _nQueries: number,
-    _layout?: SumsLayout,
+    out: EngineBuffer,
+    queries: EngineBuffer,
+    rows: LayerRows,
+    shape: AttendShape,
+    firstPosition: number,
+    nQueries: number,
+    layout?: SumsLayout,
   ): void {
-    missing("measureWindow", this.#context);
+    const { recorder, pipelines } = this.#context;
+    const { nHeads, nKvHeads, headDim, scale, window } = shape;
+    const nGroups = groupsOf(shape);
+    const nRows = longestOf(rows);
+    const { stride, isAdded } = layout ?? { stride: nRows, isAdded: false };
+    if (stride < nRows) assert(false, `${nRows} rows fit a stride of ${stride}`);
+    const to = recorder.bind(out, 0, 4 * nHeads * stride);
+    const x = recorder.bind(queries, 0, 4 * nQueries * (nHeads + 2 * nKvHeads) * headDim);
+    assert(x.at % 4 === 0, "queries begin at multiples of 16 bytes");
+    const stats = this.#context.scratch("query stats", 8 * nHeads * nQueries);
+    const keys = bindAll(recorder, rows.keys, 2);
+    const positions = bindAll(recorder, rows.positions);
+    const write = (params: ParamWriter, first: number, n: number): void => {
+      params.u32(nGroups, nHeads, nKvHeads, first, nQueries, firstPosition, window).f32(scale);
+      params.u32(x.at / 4, keys.at / 2, positions.at, stats.at / 2, to.at, stride);
+      params.u32(Number(isAdded), 0);
+      writeHeads(params, rows, first, n);
+    };
+    const constants = constantsOf(rows);
+    forHeads(nKvHeads, (first, n) => {
+      write(recorder.params(), first, n);
+      const statsKernel = pipelines.kernel(SHADERS.stats, constants);
+      const nTiles = Math.ceil(nQueries / STATS_QUERIES);
+      recorder.dispatch(statsKernel, [x, keys, positions, stats], nTiles, n * nGroups);
+      write(recorder.params(), first, n);
+      const sumsKernel = pipelines.kernel(SHADERS.sums, constants);
+      const buffers = [x, keys, positions, stats, to];
+      recorder.dispatch(sumsKernel, buffers, Math.ceil(stride / TILE_ROWS), n * nGroups);
+    });
   }
 
   /** As `Engine.measureQueries`. */
   measureQueries(
-    _sums: EngineBuffer,
-    _queries: EngineBuffer,
-    _table: EngineBuffer,
-    _shape: RopeShape,
-    _nQueries: number,
+    sums: EngineBuffer,
+    queries: EngineBuffer,
+    table: EngineBuffer,
+    { nHeads, nKvHeads, headDim, ropeStyle }: RopeShape,
+    nQueries: number,
   ): void {
-    missing("measureQueries", this.#context);
+    const { recorder, pipelines } = this.#context;
+    const nColumns = nHeads + 2 * nKvHeads;
+    const nCells = headDim * (1 + headDim);
+    const to = recorder.bind(sums, 0, 8 * nHeads * nCells);
+    assert(to.at % 2 === 0, "sums begin at a multiple of 8 bytes");
+    const x = recorder.bind(queries, 0, 4 * nQueries * nColumns * headDim);
+    const angles = recorder.bind(table, 0, 4 * nQueries * headDim);
+    const kernel = pipelines.kernel(SHADERS.queries, {
+      HEAD_DIM: headDim,
+      IS_HALF_STYLE: Number(ropeStyle === "half"),
+    });
+    recorder.params().u32(nColumns, nQueries, x.at, angles.at, to.at / 2, 0);
+    recorder.dispatch(kernel, [x, angles, to], Math.ceil(nCells / TILE_CELLS), nHeads);
   }
 
   /** As `Engine.measureOutputs`. */
-  measureOutputs(_out: EngineBuffer, _rows: LayerRows, _weight: Weight, _shape: HeadShape): void {
-    missing("measureOutputs", this.#context);
+  measureOutputs(out: EngineBuffer, rows: LayerRows, weight: Weight, shape: HeadShape): void {
+    const { nCols, nRows: nOutputs } = weight;
+    const { nHeads, headDim } = shape;
+    assert(nCols === nHeads * headDim, `"${weight.label}" takes ${nHeads} heads`);
+    const stride = longestOf(rows);
+    const to = this.#context.recorder.bind(out, 0, 4 * nHeads * stride);
+    const atOnce = Math.min(nOutputs, Math.max(1, Math.floor(WEIGHT_BYTES / (4 * nCols))));
+    const byteLength = 4 * atOnce * nCols;
+    const { allocation, byteOffset } = this.#context.scratch("output weight", byteLength);
+    const plain = new GpuBuffer("output weight", allocation, byteOffset, byteLength, true);
+    for (let first = 0; first < nOutputs; first += atOnce) {
+      const n = Math.min(atOnce, nOutputs - first);
+      const list = Uint32Array.from({ length: n }, (_, i) => first + i);
+      const { bound, offsets } = this.#lists.put([list]);
+      const at = bound.byteOffset + 4 * (offsets[0] ?? 0);
+      const indices = new GpuBuffer("output rows", bound.allocation, at, 4 * n, true);
+      this.#project.embed(plain, weight, indices, n, 1);
+      const some = this.#context.recorder.bind(plain, 0, 4 * n * nCols);
+      this.#addNorms(to, rows, some, shape, n, first > 0);
+    }
   }
+
+  #addNorms(
+    to: Bound,
+    rows: LayerRows,
+    weight: Bound,
+    shape: HeadShape,
+    nOutputs: number,
+    isAdded: boolean,
+  ): void {
+    const { recorder, pipelines } = this.#context;
+    const { nHeads, nKvHeads } = shape;
+    const nGroups = groupsOf(shape);
+    const values = bindAll(recorder, rows.values, 2);
+    const kernel = pipelines.kernel(SHADERS.outputs, constantsOf(rows));
+    const stride = longestOf(rows);
+    forHeads(nKvHeads, (first, n) => {
+      const params = recorder.params().u32(nGroups, nHeads, first, nOutputs);
+      params.u32(values.at / 2, weight.at / 4, to.at, stride, Number(isAdded), 0, 0, 0);
+      writeHeads(params, rows, first, n);
+      const nTiles = Math.ceil(stride / TILE_ROWS);
+      recorder.dispatch(kernel, [values, weight, to], nTiles, n * nGroups);
+    });
+  }
+}
+
+function constantsOf(rows: LayerRows): Constants {
+  return { HEAD_DIM: rows.headDim, IS_F16: Number(isF16(rows)) };
+}
+
+/** As `Engine.readQuerySums`: the kernel keeps (high, low) parts in f32. */
+export async function readDoubles(
+  engine: Pick<Engine, "read">,
+  sums: EngineBuffer,
+  n: number,
+): Promise<Float64Array> {
+  const bytes = await engine.read(sums, 0, 8 * n);
+  const parts = new Float32Array(bytes.buffer, bytes.byteOffset, 2 * n);
+  return Float64Array.from({ length: n }, (_, i) => (parts[2 * i] ?? 0) + (parts[2 * i + 1] ?? 0));
 }

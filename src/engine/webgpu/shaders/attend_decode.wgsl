@@ -1,0 +1,267 @@
+// attend_decode: one token's query heads against the rows of their kv head, online softmax.
+//
+//   out[h] = sum over rows r of softmax_r(scale q[h].k[r]) v[r], a run of rows per workgroup
+//
+// | binding | name      | access     | element   | shape                                     |
+// |---------|-----------|------------|-----------|-------------------------------------------|
+// | 0       | params    | uniform    | struct    | AttendParams                              |
+// | 1       | qkv       | read       | f32       | [n_heads + 2 n_kv_heads, HEAD_DIM]        |
+// | 2       | keys      | read       | vec4<u32> | [n_rows, HEAD_DIM] f32, or f16 in pairs   |
+// | 3       | values    | read       | vec4<u32> | [n_rows, HEAD_DIM] f32, or f16 in pairs   |
+// | 4       | positions | read       | u32       | [n_rows]                                  |
+// | 5       | out       | read_write | f32       | IS_SPLIT: [n_heads, n_splits, HEAD_DIM    |
+// |         |           |            |           | + 2], sums then (max, sum of weights);    |
+// |         |           |            |           | else [n_heads, HEAD_DIM]                  |
+//
+// Up to four query heads of one kv head share what a workgroup reads. First a lane takes a row and
+// its scores, then eight channels of every n-th row.
+// Dispatch: (n_splits, n_heads of this call / N_SHARED rounded up per kv head, 1).
+// Overrides: HEAD_DIM (64), N_SHARED (3), IS_F16 (true), IS_SPLIT (false).
+// Needs: none.   Lib: none.
+// Reference: engine/reference/engine.ts#attend.  Source: Milakov & Gimelshein 2018 (online softmax).
+
+override HEAD_DIM: u32 = 64u;
+override N_SHARED: u32 = 3u;
+override IS_F16: bool = true;
+override IS_SPLIT: bool = false;
+
+const LANES = 128u;
+const LOWEST = -3.0e38;
+
+struct AttendParams {
+  n_groups: u32, // query heads per kv head
+  n_parts: u32, // workgroups that share the query heads of one kv head
+  first_kv_head: u32,
+  n_splits: u32,
+  qkv_offset: u32,
+  out_offset: u32,
+  position: u32, // of the query
+  window: u32,
+  scale: f32,
+  keys_offset: u32, // in vec4
+  values_offset: u32,
+  positions_offset: u32,
+  heads: array<vec4u, 12>, // start, length
+}
+
+@group(0) @binding(0) var<uniform> params: AttendParams;
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;
+@group(0) @binding(2) var<storage, read> keys: array<vec4u>;
+@group(0) @binding(3) var<storage, read> values: array<vec4u>;
+@group(0) @binding(4) var<storage, read> positions: array<u32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
+
+var<workgroup> query: array<vec4f, 256>; // [N_SHARED, HEAD_DIM / 4]
+var<workgroup> weights: array<vec4f, 128>; // [row of the tile], one component per head
+var<workgroup> shared_max: array<vec4f, 16>;
+var<workgroup> sums: array<vec4f, 256>; // [slice, HEAD_DIM / 4]
+
+@compute @workgroup_size(128)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i_kv = group.y / params.n_parts;
+  let first_of_group = (group.y % params.n_parts) * N_SHARED;
+  let first_head = (params.first_kv_head + i_kv) * params.n_groups + first_of_group;
+  let place = params.heads[i_kv];
+  load_query(lane, first_of_group, first_head);
+
+  // A row is out of a window of w when w newer rows follow: skip to where one may be seen.
+  let first_seen = select(0u, place.y - min(place.y, params.window), params.window > 0u);
+  let n_seen = place.y - first_seen;
+  let per_split = (n_seen + params.n_splits - 1u) / params.n_splits;
+  let begin = first_seen + min(n_seen, group.x * per_split);
+  let end = first_seen + min(n_seen, (group.x + 1u) * per_split);
+
+  let n_octets = HEAD_DIM / 8u;
+  let octet = lane % n_octets;
+  let slice = lane / n_octets;
+  let n_slices = LANES / n_octets;
+  var top = vec4f(LOWEST);
+  var total = vec4f(0.0); // of this lane's rows
+  var mixed = array<vec4f, 8>(); // [head, 2]: eight channels each
+  workgroupBarrier();
+  for (var tile = begin; tile < end; tile += LANES) {
+    let row = tile + lane;
+    var score = vec4f(LOWEST);
+    if (row < end && is_near(place.x + row)) {
+      score = scores(place.x + row);
+    }
+    weights[lane] = score;
+    workgroupBarrier();
+    if (lane < 16u) {
+      var most = weights[lane];
+      for (var k = 1u; k < 8u; k++) {
+        most = max(most, weights[lane + 16u * k]);
+      }
+      shared_max[lane] = most;
+    }
+    workgroupBarrier();
+    var new_top = top;
+    for (var k = 0u; k < 16u; k++) {
+      new_top = max(new_top, shared_max[k]);
+    }
+    let shrink = exp(top - new_top);
+    let weight = select(exp(score - new_top), vec4f(0.0), score <= vec4f(LOWEST));
+    total = total * shrink + weight;
+    top = new_top;
+    weights[lane] = weight;
+    workgroupBarrier();
+    mixed[0] *= shrink.x;
+    mixed[1] *= shrink.x;
+    if (N_SHARED > 1u) {
+      mixed[2] *= shrink.y;
+      mixed[3] *= shrink.y;
+    }
+    if (N_SHARED > 2u) {
+      mixed[4] *= shrink.z;
+      mixed[5] *= shrink.z;
+    }
+    if (N_SHARED > 3u) {
+      mixed[6] *= shrink.w;
+      mixed[7] *= shrink.w;
+    }
+    if (slice < n_slices) {
+      let n_rows = min(LANES, end - tile);
+      for (var r = slice; r < n_rows; r += n_slices) {
+        let value = eight_values(place.x + tile + r, octet);
+        let w = weights[r];
+        mixed[0] += w.x * value[0];
+        mixed[1] += w.x * value[1];
+        if (N_SHARED > 1u) {
+          mixed[2] += w.y * value[0];
+          mixed[3] += w.y * value[1];
+        }
+        if (N_SHARED > 2u) {
+          mixed[4] += w.z * value[0];
+          mixed[5] += w.z * value[1];
+        }
+        if (N_SHARED > 3u) {
+          mixed[6] += w.w * value[0];
+          mixed[7] += w.w * value[1];
+        }
+      }
+    }
+    workgroupBarrier();
+  }
+  let all = sum_lanes(lane, total);
+  for (var g = 0u; g < N_SHARED; g++) {
+    if (slice < n_slices) {
+      sums[2u * lane] = mixed[2u * g];
+      sums[2u * lane + 1u] = mixed[2u * g + 1u];
+    }
+    workgroupBarrier();
+    if (first_of_group + g < params.n_groups) {
+      write_head(lane, group.x, first_head + g, top[g], all[g]);
+    }
+    workgroupBarrier();
+  }
+}
+
+fn load_query(lane: u32, first_of_group: u32, first_head: u32) {
+  let n_quads = HEAD_DIM / 4u;
+  for (var i = lane; i < N_SHARED * n_quads; i += LANES) {
+    let g = i / n_quads;
+    var quad = vec4f(0.0);
+    if (first_of_group + g < params.n_groups) {
+      let at = params.qkv_offset + (first_head + g) * HEAD_DIM + 4u * (i - g * n_quads);
+      quad = vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]);
+    }
+    query[i] = quad * params.scale;
+  }
+}
+
+fn is_near(row: u32) -> bool {
+  if (params.window == 0u) {
+    return true;
+  }
+  return params.position - positions[params.positions_offset + row] < params.window;
+}
+
+// The scores of one row for the shared heads.
+fn scores(row: u32) -> vec4f {
+  let n_quads = HEAD_DIM / 4u;
+  var score = vec4f(0.0);
+  for (var octet = 0u; octet < HEAD_DIM / 8u; octet++) {
+    let key = eight_keys(row, octet);
+    let at = 2u * octet;
+    score.x += dot(query[at], key[0]) + dot(query[at + 1u], key[1]);
+    if (N_SHARED > 1u) {
+      score.y += dot(query[at + n_quads], key[0]) + dot(query[at + n_quads + 1u], key[1]);
+    }
+    if (N_SHARED > 2u) {
+      let third = at + 2u * n_quads;
+      score.z += dot(query[third], key[0]) + dot(query[third + 1u], key[1]);
+    }
+    if (N_SHARED > 3u) {
+      let fourth = at + 3u * n_quads;
+      score.w += dot(query[fourth], key[0]) + dot(query[fourth + 1u], key[1]);
+    }
+  }
+  return score;
+}
+
+fn eight_keys(row: u32, octet: u32) -> array<vec4f, 2> {
+  if (IS_F16) {
+    return unpack_eight(keys[params.keys_offset + row * (HEAD_DIM / 8u) + octet]);
+  }
+  let at = params.keys_offset + row * (HEAD_DIM / 4u) + 2u * octet;
+  return array<vec4f, 2>(bitcast<vec4f>(keys[at]), bitcast<vec4f>(keys[at + 1u]));
+}
+
+fn eight_values(row: u32, octet: u32) -> array<vec4f, 2> {
+  if (IS_F16) {
+    return unpack_eight(values[params.values_offset + row * (HEAD_DIM / 8u) + octet]);
+  }
+  let at = params.values_offset + row * (HEAD_DIM / 4u) + 2u * octet;
+  return array<vec4f, 2>(bitcast<vec4f>(values[at]), bitcast<vec4f>(values[at + 1u]));
+}
+
+fn unpack_eight(words: vec4u) -> array<vec4f, 2> {
+  return array<vec4f, 2>(
+    vec4f(unpack2x16float(words.x), unpack2x16float(words.y)),
+    vec4f(unpack2x16float(words.z), unpack2x16float(words.w)),
+  );
+}
+
+// The sum of every lane's `part`, in all lanes.
+fn sum_lanes(lane: u32, part: vec4f) -> vec4f {
+  weights[lane] = part;
+  workgroupBarrier();
+  if (lane < 16u) {
+    var sum = weights[lane];
+    for (var k = 1u; k < 8u; k++) {
+      sum += weights[lane + 16u * k];
+    }
+    shared_max[lane] = sum;
+  }
+  workgroupBarrier();
+  var sum = vec4f(0.0);
+  for (var k = 0u; k < 16u; k++) {
+    sum += shared_max[k];
+  }
+  return sum;
+}
+
+// Adds the slices of one head and writes it.
+fn write_head(lane: u32, split: u32, head: u32, top: f32, total: f32) {
+  let n_quads = HEAD_DIM / 4u;
+  let n_slices = LANES / (HEAD_DIM / 8u);
+  let at_split = params.out_offset + (head * params.n_splits + split) * (HEAD_DIM + 2u);
+  let at = select(params.out_offset + head * HEAD_DIM, at_split, IS_SPLIT);
+  let factor = select(select(0.0, 1.0 / total, total > 0.0), 1.0, IS_SPLIT);
+  for (var quad = lane; quad < n_quads; quad += LANES) {
+    var sum = vec4f(0.0);
+    for (var slice = 0u; slice < n_slices; slice++) {
+      sum += sums[slice * n_quads + quad];
+    }
+    for (var c = 0u; c < 4u; c++) {
+      out[at + 4u * quad + c] = sum[c] * factor;
+    }
+  }
+  if (IS_SPLIT && lane == 0u) {
+    out[at + HEAD_DIM] = top;
+    out[at + HEAD_DIM + 1u] = total;
+  }
+}
