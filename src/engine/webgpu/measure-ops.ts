@@ -107,11 +107,9 @@ export class MeasureOps {
     assert(to.at % 2 === 0, "sums begin at a multiple of 8 bytes");
     const x = recorder.bind(queries, 0, 4 * nQueries * nColumns * headDim);
     const angles = recorder.bind(table, 0, 4 * nQueries * headDim);
-    const kernel = pipelines.kernel(SHADERS.queries, {
-      HEAD_DIM: headDim,
-      IS_HALF_STYLE: Number(ropeStyle === "half"),
-    });
-    recorder.params().u32(nColumns, nQueries, x.at, angles.at, to.at / 2, 0);
+    const kernel = pipelines.kernel(SHADERS.queries);
+    const style = Number(ropeStyle === "half");
+    recorder.params().u32(nColumns, nQueries, x.at, angles.at, to.at / 2, headDim, style, 0);
     recorder.dispatch(kernel, [x, angles, to], Math.ceil(nCells / TILE_CELLS), nHeads);
   }
 

@@ -36,6 +36,8 @@ const SHADERS = {
 
 /** What gather_rows.wgsl does with a plane. */
 const RECODE = { copy: 0, toHalf: 1, fromHalf: 2 } as const;
+/** Bits of `flags` in rope_append.wgsl. */
+const FLAGS = { isF16: 1, isHalfStyle: 2, hasQNorm: 4, hasKNorm: 8 } as const;
 /** Lanes of a workgroup in the kernels of this file. */
 const LANES = 64;
 /** Workgroups along one axis of a dispatch; every device takes 65,535. */
@@ -95,19 +97,18 @@ export class RowOps {
       this.#norm(kNorm, headDim, angles),
     ];
     const [keys, values, positions] = this.#planes(rows);
-    const kernel = pipelines.kernel(SHADERS.ropeAppend, {
-      HEAD_DIM: headDim,
-      IS_F16: Number(isF16(rows)),
-      IS_HALF_STYLE: Number(ropeStyle === "half"),
-      HAS_Q_NORM: Number(qNorm !== undefined),
-      HAS_K_NORM: Number(kNorm !== undefined),
-    });
+    const kernel = pipelines.kernel(SHADERS.ropeAppend);
+    const flags =
+      (isF16(rows) ? FLAGS.isF16 : 0) |
+      (ropeStyle === "half" ? FLAGS.isHalfStyle : 0) |
+      (qNorm === undefined ? 0 : FLAGS.hasQNorm) |
+      (kNorm === undefined ? 0 : FLAGS.hasKNorm);
     forHeads(nKvHeads, (first, n) => {
       const nQueries = first === 0 ? nHeads : 0;
       const params = recorder.params();
-      params.u32(nHeads, nKvHeads, first, n, nQueries, firstPosition, x.at, angles.at);
+      params.u32(nHeads, nKvHeads, first, headDim, flags, firstPosition, x.at, angles.at);
       params.u32(qWeight.at, kWeight.at).f32(qNorm?.eps ?? 0, kNorm?.eps ?? 0);
-      params.u32(keys.at, values.at, positions.at, 0);
+      params.u32(keys.at, values.at, positions.at, nQueries);
       writeHeads(params, rows, first, n);
       const buffers = [angles, qWeight, kWeight, x, keys, values, positions];
       recorder.dispatch(kernel, buffers, nQueries + 2 * n, nTokens);
@@ -140,16 +141,13 @@ export class RowOps {
     const { bound, offsets } = this.#lists.put(targets);
     const [keys] = this.#planes(rows);
     const positions = this.#positionsBeside(keys, rows);
-    const kernel = pipelines.kernel(SHADERS.rotateRows, {
-      HEAD_DIM: rows.headDim,
-      IS_F16: Number(isF16(rows)),
-      IS_HALF_STYLE: Number(ropeStyle === "half"),
-    });
+    const kernel = pipelines.kernel(SHADERS.rotateRows);
+    const how = [rows.headDim, Number(isF16(rows)), Number(ropeStyle === "half"), 0, 0];
     const buffers = [this.#frequencies.get(frequencies), positions, bound, keys];
     const longest = longestOf(rows);
     for (let firstRow = 0; firstRow < longest; firstRow += MAX_WORKGROUPS) {
       forHeads(rows.nKvHeads, (first, n) => {
-        const params = recorder.params().u32(keys.at, positions.at, firstRow, 0);
+        const params = recorder.params().u32(keys.at, positions.at, firstRow, ...how);
         for (let head = first; head < first + n; head++) {
           const length = rows.length[head] ?? 0;
           params.u32(rows.start[head] ?? 0, length, offsets[head] ?? 0, 0);

@@ -5,34 +5,33 @@
 // | binding | name      | access     | element | shape                                     |
 // |---------|-----------|------------|---------|-------------------------------------------|
 // | 0       | params    | uniform    | struct  | RopeAppendParams                          |
-// | 1       | table     | read       | f32     | [n_tokens, HEAD_DIM]                      |
-// | 2       | q_norm    | read       | f32     | [HEAD_DIM], any buffer without HAS_NORM   |
-// | 3       | k_norm    | read       | f32     | [HEAD_DIM], any buffer without HAS_NORM   |
-// | 4       | qkv       | read_write | f32     | [n_tokens, n_heads + 2 n_kv, HEAD_DIM]    |
-// | 5       | keys      | read_write | u32     | [n_rows, HEAD_DIM] f32, or f16 in pairs   |
-// | 6       | values    | read_write | u32     | [n_rows, HEAD_DIM] f32, or f16 in pairs   |
+// | 1       | table     | read       | f32     | [n_tokens, head_dim]                      |
+// | 2       | q_norm    | read       | f32     | [head_dim], any buffer without the flag   |
+// | 3       | k_norm    | read       | f32     | [head_dim], any buffer without the flag   |
+// | 4       | qkv       | read_write | f32     | [n_tokens, n_heads + 2 n_kv, head_dim]    |
+// | 5       | keys      | read_write | u32     | [n_rows, head_dim] f32, or f16 in pairs   |
+// | 6       | values    | read_write | u32     | [n_rows, head_dim] f32, or f16 in pairs   |
 // | 7       | positions | read_write | u32     | [n_rows]                                  |
 //
-// Of the kv heads, those from first_kv_head on are written, n_kv_written at most 12: `heads` holds
-// (start, length) of each. With first_kv_head 0 all query heads are done too.
+// Of the kv heads, at most 12 from first_kv_head on are written: `heads` holds (start, length) of
+// each. The call with the first one does all query heads too.
 // Dispatch: (query heads, key heads, value heads of this call; n_tokens; 1), one workgroup per head
 // and token.
-// Overrides: HEAD_DIM (64), IS_F16 (true), IS_HALF_STYLE (false), HAS_Q_NORM, HAS_K_NORM (false).
-// Needs: none.   Lib: half.
+// Overrides: none.   Needs: none.   Lib: half.
 // Reference: engine/reference/engine.ts#ropeAppend.
 
-override HEAD_DIM: u32 = 64u;
-override IS_F16: bool = true;
-override IS_HALF_STYLE: bool = false;
-override HAS_Q_NORM: bool = false;
-override HAS_K_NORM: bool = false;
+// Bits of `flags`.
+const IS_F16 = 1u;
+const IS_HALF_STYLE = 2u;
+const HAS_Q_NORM = 4u;
+const HAS_K_NORM = 8u;
 
 struct RopeAppendParams {
   n_heads: u32,
   n_kv_heads: u32,
   first_kv_head: u32,
-  n_kv_written: u32,
-  n_query_heads: u32,
+  head_dim: u32,
+  flags: u32,
   first_position: u32,
   qkv_offset: u32,
   table_offset: u32,
@@ -43,7 +42,7 @@ struct RopeAppendParams {
   keys_offset: u32,
   values_offset: u32,
   positions_offset: u32,
-  padding: u32,
+  n_query_heads: u32, // of this call: n_heads or 0
   heads: array<vec4u, 12>,
 }
 
@@ -62,28 +61,30 @@ var<workgroup> squares: array<f32, 64>;
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) n_workgroups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
+  let n_kv_written = (n_workgroups.x - params.n_query_heads) / 2u;
   let token = group.y;
   let is_query = group.x < params.n_query_heads;
   let kv_index = group.x - params.n_query_heads; // counts keys, then values
-  let is_value = !is_query && kv_index >= params.n_kv_written;
-  let i_kv = select(kv_index, kv_index - params.n_kv_written, is_value);
+  let is_value = !is_query && kv_index >= n_kv_written;
+  let i_kv = select(kv_index, kv_index - n_kv_written, is_value);
   let kv_head = params.first_kv_head + i_kv;
   let kv_column = params.n_heads + kv_head + select(0u, params.n_kv_heads, is_value);
   let column = select(kv_column, group.x, is_query);
   let n_columns = params.n_heads + 2u * params.n_kv_heads;
-  let at = params.qkv_offset + (token * n_columns + column) * HEAD_DIM;
+  let at = params.qkv_offset + (token * n_columns + column) * params.head_dim;
 
-  for (var c = lane; c < HEAD_DIM; c += 64u) {
+  for (var c = lane; c < params.head_dim; c += 64u) {
     head[c] = qkv[at + c];
   }
   if (!is_value) {
-    if (select(HAS_K_NORM, HAS_Q_NORM, is_query)) {
+    if (has(select(HAS_K_NORM, HAS_Q_NORM, is_query))) {
       normalise(lane, is_query);
     }
     workgroupBarrier();
-    rotate_pairs(lane, at, params.table_offset + token * HEAD_DIM);
+    rotate_pairs(lane, at, params.table_offset + token * params.head_dim);
   }
   workgroupBarrier();
   if (is_query) {
@@ -101,10 +102,14 @@ fn main(
   }
 }
 
+fn has(flag: u32) -> bool {
+  return (params.flags & flag) != 0u;
+}
+
 // RMS norm of `head` in place; each lane has loaded its own cells.
 fn normalise(lane: u32, is_query: bool) {
   var sum = 0.0;
-  for (var c = lane; c < HEAD_DIM; c += 64u) {
+  for (var c = lane; c < params.head_dim; c += 64u) {
     sum += head[c] * head[c];
   }
   squares[lane] = sum;
@@ -116,8 +121,8 @@ fn normalise(lane: u32, is_query: bool) {
     workgroupBarrier();
   }
   let eps = select(params.k_eps, params.q_eps, is_query);
-  let factor = 1.0 / sqrt(squares[0] / f32(HEAD_DIM) + eps);
-  for (var c = lane; c < HEAD_DIM; c += 64u) {
+  let factor = 1.0 / sqrt(squares[0] / f32(params.head_dim) + eps);
+  for (var c = lane; c < params.head_dim; c += 64u) {
     var weight = 1.0;
     if (is_query) {
       weight = q_norm[params.q_norm_offset + c];
@@ -129,9 +134,9 @@ fn normalise(lane: u32, is_query: bool) {
 }
 
 fn rotate_pairs(lane: u32, at: u32, angles: u32) {
-  for (var i = lane; i < HEAD_DIM / 2u; i += 64u) {
-    let a = select(2u * i, i, IS_HALF_STYLE);
-    let b = select(2u * i + 1u, i + HEAD_DIM / 2u, IS_HALF_STYLE);
+  for (var i = lane; i < params.head_dim / 2u; i += 64u) {
+    let a = select(2u * i, i, has(IS_HALF_STYLE));
+    let b = select(2u * i + 1u, i + params.head_dim / 2u, has(IS_HALF_STYLE));
     let cosine = table[angles + 2u * i];
     let sine = table[angles + 2u * i + 1u];
     let x = head[a];
@@ -149,25 +154,25 @@ fn half_pair(i: u32) -> u32 {
 }
 
 fn store_keys(lane: u32, row: u32) {
-  if (IS_F16) {
-    for (var i = lane; i < HEAD_DIM / 2u; i += 64u) {
-      keys[params.keys_offset + row * (HEAD_DIM / 2u) + i] = half_pair(i);
+  if (has(IS_F16)) {
+    for (var i = lane; i < params.head_dim / 2u; i += 64u) {
+      keys[params.keys_offset + row * (params.head_dim / 2u) + i] = half_pair(i);
     }
   } else {
-    for (var c = lane; c < HEAD_DIM; c += 64u) {
-      keys[params.keys_offset + row * HEAD_DIM + c] = bitcast<u32>(head[c]);
+    for (var c = lane; c < params.head_dim; c += 64u) {
+      keys[params.keys_offset + row * params.head_dim + c] = bitcast<u32>(head[c]);
     }
   }
 }
 
 fn store_values(lane: u32, row: u32) {
-  if (IS_F16) {
-    for (var i = lane; i < HEAD_DIM / 2u; i += 64u) {
-      values[params.values_offset + row * (HEAD_DIM / 2u) + i] = half_pair(i);
+  if (has(IS_F16)) {
+    for (var i = lane; i < params.head_dim / 2u; i += 64u) {
+      values[params.values_offset + row * (params.head_dim / 2u) + i] = half_pair(i);
     }
   } else {
-    for (var c = lane; c < HEAD_DIM; c += 64u) {
-      values[params.values_offset + row * HEAD_DIM + c] = bitcast<u32>(head[c]);
+    for (var c = lane; c < params.head_dim; c += 64u) {
+      values[params.values_offset + row * params.head_dim + c] = bitcast<u32>(head[c]);
     }
   }
 }

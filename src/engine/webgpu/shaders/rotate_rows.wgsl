@@ -5,25 +5,25 @@
 // | binding | name        | access     | element   | shape                                   |
 // |---------|-------------|------------|-----------|-----------------------------------------|
 // | 0       | params      | uniform    | struct    | RotateParams                            |
-// | 1       | frequencies | read       | vec2<u32> | [HEAD_DIM / 2], 2^-64 turns             |
+// | 1       | frequencies | read       | vec2<u32> | [head_dim / 2], 2^-64 turns             |
 // | 2       | positions   | read       | u32       | [n_rows]                                |
 // | 3       | list        | read       | u32       | [sum of lengths]: the targets           |
-// | 4       | keys        | read_write | u32       | [n_rows, HEAD_DIM] f32, or f16 in pairs |
+// | 4       | keys        | read_write | u32       | [n_rows, head_dim] f32, or f16 in pairs |
 //
 // Rows that stay are not written. The positions are left: a copy of the targets follows.
 // Dispatch: (rows of the longest head from first_row on, n_heads, 1); one workgroup per row.
-// Overrides: HEAD_DIM (64), IS_F16 (true), IS_HALF_STYLE (false).   Needs: none.   Lib: turns, half.
+// Overrides: none.   Needs: none.   Lib: turns, half.
 // Reference: engine/reference/measure.ts#rotateRows.
-
-override HEAD_DIM: u32 = 64u;
-override IS_F16: bool = true;
-override IS_HALF_STYLE: bool = false;
 
 struct RotateParams {
   keys_offset: u32,
   positions_offset: u32,
   first_row: u32,
-  padding: u32,
+  head_dim: u32,
+  is_f16: u32,
+  is_half_style: u32,
+  padding_0: u32,
+  padding_1: u32,
   heads: array<vec4u, 12>, // start, length, offset in list
 }
 
@@ -40,6 +40,8 @@ fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
+  let is_f16 = params.is_f16 == 1u;
+  let is_half_style = params.is_half_style == 1u;
   let head = params.heads[group.y];
   let i_row = params.first_row + group.x;
   if (i_row >= head.y) {
@@ -50,11 +52,11 @@ fn main(
   if (distance == 0) {
     return;
   }
-  let n_words = select(HEAD_DIM, HEAD_DIM / 2u, IS_F16);
+  let n_words = select(params.head_dim, params.head_dim / 2u, is_f16);
   let at = params.keys_offset + row * n_words;
   for (var i = lane; i < n_words; i += 64u) {
     let word = keys[at + i];
-    if (IS_F16) {
+    if (is_f16) {
       key[2u * i] = bitcast<f32>(decode_half(word & 0xffffu));
       key[2u * i + 1u] = bitcast<f32>(decode_half(word >> 16u));
     } else {
@@ -62,9 +64,9 @@ fn main(
     }
   }
   workgroupBarrier();
-  for (var i = lane; i < HEAD_DIM / 2u; i += 64u) {
-    let a = select(2u * i, i, IS_HALF_STYLE);
-    let b = select(2u * i + 1u, i + HEAD_DIM / 2u, IS_HALF_STYLE);
+  for (var i = lane; i < params.head_dim / 2u; i += 64u) {
+    let a = select(2u * i, i, is_half_style);
+    let b = select(2u * i + 1u, i + params.head_dim / 2u, is_half_style);
     let forward = cos_sin(turns_of(u32(abs(distance)), frequencies[i]));
     let angle = vec2f(forward.x, select(forward.y, -forward.y, distance < 0));
     let x = key[a];
@@ -74,7 +76,7 @@ fn main(
   }
   workgroupBarrier();
   for (var i = lane; i < n_words; i += 64u) {
-    if (IS_F16) {
+    if (is_f16) {
       let low = encode_half(bitcast<u32>(key[2u * i]));
       keys[at + i] = low | (encode_half(bitcast<u32>(key[2u * i + 1u])) << 16u);
     } else {
