@@ -43,6 +43,13 @@ export const MODEL_OPTIONS = {
     choices: ["q8", "f32"],
     help: "q8 is fast, f32 exact (default: q8)",
   },
+  threads: {
+    type: "integer",
+    value: "N",
+    min: 1,
+    max: 64,
+    help: "Threads of the engine wasm (default: the physical cores, at most 8)",
+  },
   codec: {
     type: "choice",
     choices: ["f16", "f32"],
@@ -134,6 +141,7 @@ export async function loadModel(
       },
       ...(values.engine === undefined ? {} : { engine: values.engine }),
       ...(values.activations === undefined ? {} : { activations: values.activations }),
+      ...(values.threads === undefined ? {} : { threads: values.threads }),
     });
   } finally {
     progress.finish();

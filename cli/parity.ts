@@ -10,6 +10,7 @@ import {
 import type { Runtime } from "../src/runtime/runtime.ts";
 import type { Command, CommandIo } from "./command.ts";
 import { openGoldenFolder, openModelFinder } from "./golden-folder.ts";
+import { MODEL_OPTIONS } from "./model-options.ts";
 import { parseOptions, suggest, usageText, UsageError, type OptionSpecs } from "./options.ts";
 
 const OPTIONS = {
@@ -36,6 +37,7 @@ const OPTIONS = {
     choices: ["both", "f32", "q8"],
     help: "Modes to check (default: both)",
   },
+  threads: MODEL_OPTIONS.threads,
   only: { type: "text", value: "AREA,...", help: `Of ${AREAS.join(", ")}` },
   "allow-missing": { type: "flag", help: "Do not fail for models that are not there" },
   json: { type: "flag", help: "Print one JSON object in place of the table" },
@@ -68,6 +70,7 @@ export function parityCommand(openHost: (runtime: Runtime) => Promise<ParityHost
       const report = values.json ? new JsonReport(io) : new TableReport(io);
       const results = runParity(golden, await openHost(io.runtime), {
         engine: values.engine ?? "auto",
+        ...(values.threads !== undefined && { threads: values.threads }),
         activations: modes,
         only,
         findModel,

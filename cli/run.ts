@@ -173,6 +173,7 @@ function jsonOf(facts: RunFacts, text: string, reason: FinishReason): object {
     },
     engine: facts.model.engine.name,
     activations: facts.model.engine.activations,
+    threads: facts.model.engine.nThreads,
     method: facts.method,
     budget: facts.budget ?? null,
   };

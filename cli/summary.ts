@@ -37,6 +37,7 @@ export function summaryText(facts: RunFacts, io: Pick<CommandIo, "isTty">): stri
       "run",
       [
         `${model.engine.name} ${model.engine.activations}`,
+        ...(model.engine.nThreads > 1 ? [`${model.engine.nThreads} threads`] : []),
         `${facts.method}${facts.budget === undefined ? "" : `, ${budgetText(facts.budget)}`}`,
         `${formatCount(tokens.prompt)} + ${formatCount(tokens.completion)} tokens`,
         `loaded in ${formatMs(model.loadMs)}`,

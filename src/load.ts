@@ -73,7 +73,7 @@ async function loadParsed(
   const tokenizer = createTokenizer(gguf.metadata);
   const chatTemplate = createChatTemplate(gguf.metadata, tokenizer);
   const activations = options.activations ?? (name === "reference" ? "f32" : "q8");
-  const { threads } = options;
+  const threads = options.threads ?? defaultThreads(gguf, runtime);
   const created = await createEngine({ engine: name, activations, runtime, threads });
   if (created === null) {
     throw new KvasirError("unavailable", "Cannot load the model: no engine works on this platform");
@@ -92,6 +92,19 @@ async function loadParsed(
     engine.dispose();
     throw error;
   }
+}
+
+/** Beyond it, one token's work is too little to divide further. */
+const MAX_DEFAULT_THREADS = 8;
+/** Weights that one thread reads faster than several agree who reads what, bytes. */
+const SMALL_MODEL_BYTES = 16 << 20;
+
+/** The physical cores; one thread for models that are too small to gain by more. */
+function defaultThreads(gguf: GgufFile, runtime: Runtime): number {
+  let bytes = 0;
+  for (const { byteLength } of gguf.tensors.values()) bytes += byteLength;
+  if (bytes < SMALL_MODEL_BYTES) return 1;
+  return Math.max(1, Math.min(MAX_DEFAULT_THREADS, runtime.hardwareThreads));
 }
 
 function withRopeFactors(config: ModelConfig, factors: Float32Array | undefined): ModelConfig {

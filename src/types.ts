@@ -43,7 +43,8 @@ export interface LoadOptions {
   readonly activations?: Activations;
   /**
    * Threads of the engine "wasm", 1 to 64; fewer where workers or shared memory are missing (see
-   * `model.engine.nThreads`). The results are the same bits. Default 1.
+   * `model.engine.nThreads`). The results are the same bits. Default: the physical cores, at most 8;
+   * 1 for models below 16 MiB.
    */
   readonly threads?: number;
   /** Bound by the entry point of each platform; tests pass their own. */

@@ -1,7 +1,7 @@
 // `kvasir/worker` in browsers: a model in a worker, so that the page never waits for it.
 import { KvasirError } from "../src/errors.ts";
 import type { ModelSource } from "../src/runtime/runtime.ts";
-import { holdLock, withLock } from "./locks.ts";
+import { holdLock, withLock } from "../src/runtime/locks.ts";
 import type { SpawnedWorker } from "./remote/connection.ts";
 import { loadOnWorker, type WorkerPlatform } from "./remote/load.ts";
 import { sessionOnWorker } from "./remote/session.ts";

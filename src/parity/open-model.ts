@@ -5,7 +5,7 @@ import type { Method } from "../compression/method.ts";
 import { createMethod, methodNames } from "../compression/registry.ts";
 import { Decoder } from "../decode.ts";
 import { createEngine } from "../engine/create-engine.ts";
-import type { Activations, Engine, EngineBuffer } from "../engine/engine.ts";
+import type { Engine, EngineBuffer } from "../engine/engine.ts";
 import { KvasirError } from "../errors.ts";
 import { TENSOR_TYPES, type TensorTypeName } from "../gguf/tensor-type.ts";
 import { load, LocalModel } from "../load.ts";
@@ -13,7 +13,7 @@ import { prefill } from "../prefill.ts";
 import type { ModelSource, Runtime } from "../runtime/runtime.ts";
 import type {
   OpenParityModel,
-  ParityEngine,
+  OpenParityOptions,
   ParityHost,
   ParityModel,
   PressedCache,
@@ -68,10 +68,7 @@ async function dequantizeOn(
 }
 
 function parityOpener(runtime: Runtime): OpenParityModel {
-  return async (
-    source: ModelSource,
-    options: { readonly engine: ParityEngine; readonly activations: Activations },
-  ) => {
+  return async (source: ModelSource, options: OpenParityOptions) => {
     const model = await load(source, { ...options, runtime });
     if (!(model instanceof LocalModel)) throw new Error("Broken invariant: load is local");
     return new TransformerParity(model);

@@ -59,9 +59,16 @@ export interface PressedCache {
 
 export type ParityEngine = EngineName | "auto";
 
+export interface OpenParityOptions {
+  readonly engine: ParityEngine;
+  readonly activations: Activations;
+  /** Default as `load`'s. */
+  readonly threads?: number;
+}
+
 export type OpenParityModel = (
   source: ModelSource,
-  options: { readonly engine: ParityEngine; readonly activations: Activations },
+  options: OpenParityOptions,
 ) => Promise<ParityModel>;
 
 /** What the library gives to the checks. */
@@ -122,6 +129,7 @@ export interface Job {
 
 export interface ParityOptions {
   readonly engine: ParityEngine;
+  readonly threads?: number;
   readonly activations: readonly Activations[];
   readonly only: readonly Area[];
   /** Finds a model by file name; null where it is not there. */
@@ -271,7 +279,11 @@ class OpenModel {
     this.close();
     const source = await this.#source(key);
     if (typeof source === "object" && "missing" in source) return source.missing;
-    this.#model = await this.#host.open(source, { engine: this.#options.engine, activations });
+    this.#model = await this.#host.open(source, {
+      engine: this.#options.engine,
+      activations,
+      ...(this.#options.threads !== undefined && { threads: this.#options.threads }),
+    });
     this.#key = wanted;
     return this.#model;
   }

@@ -4,7 +4,7 @@ import { KvasirError } from "../errors.ts";
 import { compileKernels, kernelsUnavailable } from "./kernels.ts";
 import { openHeldSource, openUrl } from "./open-source.ts";
 import { checkStoreName, openThroughStore } from "./open-stored.ts";
-import { spawnWebWorker } from "./web-worker.ts";
+import { guessCores, spawnWebWorker } from "./web-worker.ts";
 
 /** Pages and workers of browsers; a string is a URL relative to the page. */
 export const browserRuntime: Runtime = {
@@ -13,7 +13,7 @@ export const browserRuntime: Runtime = {
   openByteSource,
   modelStore,
   get hardwareThreads() {
-    return navigator.hardwareConcurrency;
+    return guessCores(navigator.hardwareConcurrency);
   },
   spawnKernelWorker: () => spawnWebWorker(new URL("./kernel-pool.worker.js", import.meta.url)),
 };

@@ -1,5 +1,5 @@
 import type { Runtime } from "./runtime.ts";
-import { spawnWebWorker } from "./web-worker.ts";
+import { guessCores, spawnWebWorker } from "./web-worker.ts";
 import { loadKernels, modelStore, openByteSource } from "./node.ts";
 
 /**
@@ -12,7 +12,7 @@ export const denoRuntime: Runtime = {
   openByteSource,
   modelStore,
   get hardwareThreads() {
-    return navigator.hardwareConcurrency;
+    return guessCores(navigator.hardwareConcurrency);
   },
   spawnKernelWorker: () => spawnWebWorker(new URL("./kernel-pool.worker.js", import.meta.url)),
 };

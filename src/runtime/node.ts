@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { availableParallelism, homedir, platform } from "node:os";
+import { arch, availableParallelism, homedir, platform } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
@@ -19,6 +19,7 @@ import { checkSource, openHeldSource, openUrl } from "./open-source.ts";
 import { checkStoreName, openThroughStore } from "./open-stored.ts";
 import { createSha256 } from "./storage/node-sha256.ts";
 import { storageUnavailable } from "./storage/storage.ts";
+import { guessCores } from "./web-worker.ts";
 
 /** Node 20 and later. */
 export const nodeRuntime: Runtime = {
@@ -27,10 +28,26 @@ export const nodeRuntime: Runtime = {
   openByteSource,
   modelStore,
   get hardwareThreads() {
-    return availableParallelism();
+    return countCores();
   },
   spawnKernelWorker,
 };
+
+/** Physical cores that this process may use; Linux alone tells. */
+function countCores(): number {
+  const nLogical = availableParallelism();
+  if (platform() !== "linux") return arch() === "arm64" ? nLogical : guessCores(nLogical);
+  try {
+    const text = readFileSync("/proc/cpuinfo", "utf8");
+    const cores = text.split("\n\n").map((cpu) => /^core id.*$/m.exec(cpu)?.[0]);
+    const sockets = text.split("\n\n").map((cpu) => /^physical id.*$/m.exec(cpu)?.[0]);
+    const distinct = new Set(cores.flatMap((core, i) => (core ? [`${core} ${sockets[i]}`] : [])));
+    // Machines without hyper-threads leave it out.
+    return distinct.size === 0 ? nLogical : Math.min(nLogical, distinct.size);
+  } catch {
+    return guessCores(nLogical);
+  }
+}
 
 function spawnKernelWorker(): KernelWorker {
   // Beside the built package, or from the sources.

@@ -13,6 +13,7 @@ export interface Runtime {
    * @throws {KvasirError} `unavailable` in a page without a private file system.
    */
   modelStore?(name?: string): Promise<ModelStore>;
+  /** Physical cores, as far as the platform tells: what `threads` is by default. */
   readonly hardwareThreads: number;
   /**
    * A worker that runs `runPoolWorker` on the first message it gets; absent where there are none or
@@ -25,6 +26,8 @@ export interface KernelWorker {
   post(message: unknown): void;
   /** Called at most once, when the worker cannot start or dies. */
   onFailure(callback: (reason: string) => void): void;
+  /** The worker has answered: from now on its end is noticed, where the platform sends no message. */
+  watch?(): void;
   terminate(): void;
 }
 

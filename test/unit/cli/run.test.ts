@@ -62,6 +62,7 @@ describe("kvasir run", () => {
       },
       engine: "wasm",
       activations: "q8",
+      threads: 1,
       method: "snapkv",
       budget: { tokens: 197 },
     });
@@ -72,12 +73,17 @@ describe("kvasir run", () => {
     const io = await run(fake, [
       ...ASK,
       ...["--engine", "wasm", "--activations", "f32", "--codec", "f32", "--flow", "usual"],
+      ...["--threads", "3"],
       ...["--method", "snapkv:windowSize=16", "--bytes", "64MB", "--max-tokens", "9"],
       ...["--temperature", "0.7", "--top-k", "40", "--top-p", "0.9", "--min-p", "0.05"],
       ...["--repeat-penalty", "1.1", "--seed", "7", "--stop", "\n", "--stop", "Q:"],
     ]);
     expect(fake.loads[0]?.source).toBe("m.gguf");
-    expect(fake.loads[0]?.options).toMatchObject({ engine: "wasm", activations: "f32" });
+    expect(fake.loads[0]?.options).toMatchObject({
+      engine: "wasm",
+      activations: "f32",
+      threads: 3,
+    });
     expect(fake.sessions).toEqual([
       {
         method: { name: "snapkv", windowSize: 16 },

@@ -28,8 +28,13 @@ export function runPoolWorker(init: PoolWorkerInit): void {
   for (;;) {
     epoch = waitForChange(words, epoch);
     if (epoch === END) return;
-    control.work(kernels, init.thread);
-    Atomics.add(words, WORD.done, 1);
+    try {
+      control.work(kernels, init.thread, epoch);
+    } catch (error) {
+      // The main thread does not see the error itself while it waits for the job.
+      Atomics.store(words, WORD.failed, 1);
+      throw error;
+    }
   }
 }
 

@@ -1,24 +1,28 @@
 // The thread pool: one job at a time, cut into chunks that the main thread and the workers take in
 // turn. No message and no allocation per job. Every output cell is computed by one thread in one
 // order, so the number of threads changes no bit.
-import { KvasirError } from "../../../errors.ts";
+import { assert, KvasirError } from "../../../errors.ts";
 import type { KernelWorker } from "../../../runtime/runtime.ts";
-import { Control, CONTROL_WORDS, END, WORD } from "./control.ts";
+import { Control, CONTROL_WORDS, END, MAX_CHUNKS, WORD } from "./control.ts";
 import type { Kernels } from "../kernels.ts";
 import type { Arena } from "../memory.ts";
 import type { PoolWorkerInit } from "./pool-worker.ts";
 
 /** Longest that workers may take to start, and a job to end, before they count as dead. */
 const START_MS = 10_000;
-const JOB_MS = 30_000;
+const JOB_MS = 10_000;
 /** Looks at the clock once in so many spins. */
-const SPINS_PER_LOOK = 1 << 16;
+const SPINS_PER_LOOK = 1 << 14;
+const NAP_MS = 0.05;
 
 export class Pool {
   readonly nThreads: number;
   readonly #kernels: Kernels;
   readonly #control: Control;
   readonly #workers: readonly KernelWorker[];
+  /** A word that nobody changes. */
+  readonly #never = new Int32Array(new SharedArrayBuffer(4));
+  #mayNap = true;
   #failure: KvasirError | undefined;
 
   private constructor(kernels: Kernels, control: Control, workers: readonly KernelWorker[]) {
@@ -53,6 +57,7 @@ export class Pool {
       }
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
+    for (const worker of workers) worker.watch?.();
     return pool;
   }
 
@@ -63,20 +68,17 @@ export class Pool {
 
   /** @throws {KvasirError} `unavailable` when a worker died; the engine is then unusable. */
   run(job: number, nChunks: number): void {
-    if (this.#failure !== undefined) throw this.#failure;
     const { words } = this.#control;
-    words[WORD.job] = job;
-    words[WORD.nChunks] = nChunks;
-    Atomics.store(words, WORD.next, 0);
+    if (words[WORD.failed] !== 0) this.#fail("it failed");
+    if (this.#failure !== undefined) throw this.#failure;
     if (nChunks < 2) {
-      this.#control.work(this.#kernels, 0);
+      if (nChunks === 1) this.#control.doChunk(this.#kernels, job, 0, 0);
       return;
     }
-    Atomics.store(words, WORD.done, 0);
-    Atomics.add(words, WORD.epoch, 1);
-    Atomics.notify(words, WORD.epoch);
-    this.#control.work(this.#kernels, 0);
-    this.#waitForWorkers(words);
+    if (nChunks > MAX_CHUNKS) assert(false, `a job has at most ${MAX_CHUNKS} chunks`);
+    const epoch = this.#control.offer(job, nChunks);
+    this.#control.work(this.#kernels, 0, epoch);
+    this.#waitForWorkers(words, nChunks);
   }
 
   dispose(): void {
@@ -85,14 +87,26 @@ export class Pool {
     for (const worker of this.#workers) worker.terminate();
   }
 
-  /** Spins: a page's main thread may not sleep, and the rest of a job takes microseconds. */
-  #waitForWorkers(words: Int32Array): void {
+  /** Spins: the rest of a job takes microseconds. Past that, sleeps in between where it may. */
+  #waitForWorkers(words: Int32Array, nChunks: number): void {
     let started = 0;
-    for (let spins = 1; Atomics.load(words, WORD.done) < this.#workers.length; spins++) {
+    for (let spins = 1; Atomics.load(words, WORD.done) < nChunks; spins++) {
       if (spins % SPINS_PER_LOOK !== 0) continue;
+      if (Atomics.load(words, WORD.failed) !== 0) throw this.#fail("it failed");
       const now = performance.now();
       if (started === 0) started = now;
       else if (now - started > JOB_MS) throw this.#fail("it did not finish its part");
+      this.#nap();
+    }
+  }
+
+  /** Leaves the core to a worker that has none; a page's main thread may not. */
+  #nap(): void {
+    if (!this.#mayNap) return;
+    try {
+      Atomics.wait(this.#never, 0, 0, NAP_MS);
+    } catch {
+      this.#mayNap = false;
     }
   }
 

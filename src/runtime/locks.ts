@@ -1,4 +1,4 @@
-// Who is still there: pages and workers hold a lock of their own while they live, and whoever asks for it
+// Web Locks tell who is still there: pages and workers hold a lock of their own while they live, and whoever asks for it
 // gets it when they are gone, however they went. Closed tabs and terminated workers send no message.
 
 /** Browsers in secure contexts; null elsewhere. */
@@ -8,13 +8,19 @@ function lockManager(): LockManager | null {
 
 export interface Life {
   readonly name: string;
-  release(): void;
+  readonly release: () => void;
 }
 
 /** Holds a lock of a fresh name; null where there are no locks. */
 export async function holdLife(who: "page" | "worker"): Promise<Life | null> {
-  const name = `kvasir ${who} ${globalThis.crypto?.randomUUID?.() ?? ""}`;
-  return holdLock(name);
+  return holdLock(freshName(who));
+}
+
+/** A name that no other lock has. */
+export function freshName(who: string): string {
+  // Without locks there may be no `randomUUID` either, and names do not matter.
+  const { crypto } = globalThis as { readonly crypto?: Partial<Crypto> };
+  return `kvasir ${who} ${crypto?.randomUUID?.() ?? ""}`;
 }
 
 /** Holds the lock `name`; null where there are no locks, or another holds it already. */

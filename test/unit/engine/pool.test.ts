@@ -1,0 +1,166 @@
+// The thread pool with workers of Node, bundled from source: the same bits as one thread, and what
+// happens when a worker is late, fails or dies.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { buildSync } from "esbuild";
+import { afterAll, describe, expect, it } from "vitest";
+import type { Engine } from "../../../src/engine/engine.ts";
+import { createThreadedWasmEngine, createWasmEngine } from "../../../src/engine/wasm/create.ts";
+import { createHostKernels } from "../../../src/engine/wasm/select-kernels.ts";
+import { parseGguf } from "../../../src/gguf/parse.ts";
+import { BufferSource } from "../../../src/gguf/sources.ts";
+import { load, LocalModel } from "../../../src/load.ts";
+import { readModelConfig } from "../../../src/model/read-config.ts";
+import { Transformer } from "../../../src/model/transformer.ts";
+import { nodeRuntime } from "../../../src/runtime/node.ts";
+import type { KernelWorker, Runtime } from "../../../src/runtime/runtime.ts";
+import { createTokenizer } from "../../../src/tokenizer/from-gguf.ts";
+import { loadWeights } from "../../../src/weights/load-weights.ts";
+import { isSameBits, Sequence } from "../../support/sequence.ts";
+import { type Toy, toyBytes, toyGolden } from "../../support/toys.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kvasir-pool-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const root = process.cwd();
+const poolFolder = join(root, "src", "engine", "wasm", "pool");
+const start = `
+  import { parentPort } from "node:worker_threads";
+  import { runPoolWorker } from ${JSON.stringify(join(poolFolder, "pool-worker.ts"))};
+  import { JOBS } from ${JSON.stringify(join(poolFolder, "jobs.ts"))};
+`;
+
+/** A worker's script, with the pool's parts in scope. */
+function script(name: string, code: string): string {
+  const [source, out] = [join(folder, `${name}.ts`), join(folder, `${name}.mjs`)];
+  writeFileSync(source, start + code);
+  buildSync({ entryPoints: [source], outfile: out, bundle: true, format: "esm", platform: "node" });
+  return out;
+}
+
+const runs = script("runs", `parentPort.once("message", (init) => runPoolWorker(init));`);
+// Ready, and then never seen again: it holds no chunk.
+const sleeps = script(
+  "sleeps",
+  `parentPort.once("message", ({ memory, control }) => {
+     const words = new Int32Array(memory.buffer, control, 16);
+     Atomics.add(words, 5, 1);
+     Atomics.wait(words, 15, 0);
+   });`,
+);
+const fails = script(
+  "fails",
+  `JOBS.fill(() => { throw new Error("trap"); });
+   parentPort.once("message", (init) => runPoolWorker(init));`,
+);
+const breaks = script("breaks", `throw new Error("no start");`);
+
+const workers: Worker[] = [];
+afterAll(() => Promise.all(workers.map((worker) => worker.terminate())));
+
+function spawn(path: string): KernelWorker {
+  const worker = new Worker(path);
+  workers.push(worker);
+  return {
+    post: (message) => worker.postMessage(message),
+    onFailure(callback) {
+      worker.once("error", (error) => callback(error.message));
+      worker.once("exit", (status) => callback(`exit status ${status}`));
+    },
+    terminate: () => void worker.terminate(),
+  };
+}
+
+const module = await nodeRuntime.loadKernels("simd128");
+const shared = await nodeRuntime.loadKernels("simd128-threads");
+
+async function threaded(paths: readonly string[]): Promise<Engine> {
+  const engine = await createThreadedWasmEngine({
+    module: shared,
+    activations: "q8",
+    workers: paths.map(spawn),
+  });
+  if (engine === null) throw new Error("Cannot test: the pool does not start");
+  return engine;
+}
+
+async function openOn(engine: Engine, toy: Toy): Promise<LocalModel> {
+  const gguf = await parseGguf(new BufferSource(toyBytes(toy)));
+  const config = readModelConfig(gguf);
+  const weights = await loadWeights(engine, gguf, config);
+  const tokenizer = createTokenizer(gguf.metadata);
+  const kernels = createHostKernels(module);
+  const transformer = new Transformer(engine, config, weights);
+  return new LocalModel(engine, { transformer, tokenizer, chatTemplate: null, kernels }, 0);
+}
+
+async function bitsOf(engine: Engine, toy: Toy): Promise<Float32Array[]> {
+  const model = await openOn(engine, toy);
+  const options = { method: { name: "snapkv", windowSize: 8 }, budget: { tokens: 20 } };
+  const sequence = new Sequence(model, options);
+  const logits = await sequence.read(toyGolden(toy).ids);
+  const tokens = Float32Array.from(await sequence.greedy(6));
+  const bits = [logits, tokens, await sequence.decoder.logits(), ...(await sequence.stored())];
+  sequence.dispose();
+  model.dispose();
+  return bits as Float32Array[];
+}
+
+const plain = (toy: Toy): Promise<Float32Array[]> =>
+  bitsOf(createWasmEngine({ module, activations: "q8" }), toy);
+
+describe("the pool", () => {
+  it.each([
+    ["toy-llama", 1],
+    ["toy-gemma3", 2],
+    ["toy-qwen3", 3],
+  ] as const)("%s with %i workers: the bits of one thread", async (toy, nWorkers) => {
+    const engine = await threaded(Array<string>(nWorkers).fill(runs));
+    expect(engine.nThreads).toBe(nWorkers + 1);
+    expect(isSameBits(await bitsOf(engine, toy), await plain(toy))).toBe(true);
+  });
+
+  it("does not wait for a worker that took nothing", async () => {
+    const engine = await threaded([sleeps, runs]);
+    expect(isSameBits(await bitsOf(engine, "toy-llama"), await plain("toy-llama"))).toBe(true);
+  });
+});
+
+describe("a worker of the pool", () => {
+  it("that fails in a job is an error at once", async () => {
+    const engine = await threaded([fails]);
+    await expect(bitsOf(engine, "toy-llama")).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("a worker of the thread pool stopped"),
+    });
+  });
+
+  it("that ends between two jobs is an error of the next answer", async () => {
+    const engine = await threaded([runs, runs]);
+    const model = await openOn(engine, "toy-llama");
+    const session = model.session();
+    const events = session.generate("One lamp", { maxTokens: 1000, ignoreEos: true });
+    for (let i = 0; i < 3; i++) await events[Symbol.asyncIterator]().next();
+    await workers.at(-1)?.terminate();
+    const reading = (async () => {
+      for await (const event of events) void event;
+    })();
+    await expect(reading).rejects.toMatchObject({ code: "unavailable" });
+    model.dispose();
+  });
+
+  it("that cannot start leaves the model on one thread", async () => {
+    for (const spawnKernelWorker of [() => spawn(breaks), () => null]) {
+      const runtime: Runtime = {
+        ...{ name: "node", hardwareThreads: 2, spawnKernelWorker },
+        loadKernels: (build) => nodeRuntime.loadKernels(build),
+        openByteSource: (source) => nodeRuntime.openByteSource(source),
+      };
+      const model = await load(toyBytes("toy-llama"), { runtime, threads: 2 });
+      expect(model.engine.nThreads).toBe(1);
+      model.dispose();
+    }
+  });
+});
