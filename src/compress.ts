@@ -36,6 +36,7 @@ import { StepMeasurer } from "./measure-step.ts";
 import type { Compressor, CompressorOptions, StepProbe } from "./compressor.ts";
 import { consecutive, followLeader, keptMass, newest } from "./kept-rows.ts";
 import { copyState, layerContext, sequenceOf, stepSequence } from "./method-context.ts";
+import type { ColumnSums } from "./model/transformer.ts";
 import type { CompressionReport } from "./types.ts";
 
 export type { Compressor, CompressorOptions, StepProbe };
@@ -142,6 +143,10 @@ class MethodCompressor implements Compressor {
     const { windowSize, measurer } = this.#planned();
     // The newest query serves `lastRow`.
     return this.#measures(l) && measurer !== null ? Math.max(windowSize, 1) : 0;
+  }
+
+  columnSums(l: number): ColumnSums | undefined {
+    return this.#measures(l) ? this.#planned().measurer?.columnSums(l) : undefined;
   }
 
   chunk(l: number, queries: LayerQueries): void {

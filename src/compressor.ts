@@ -7,6 +7,7 @@ import type { Segment } from "./compression/segments.ts";
 import type { EngineBuffer, Weight } from "./engine/engine.ts";
 import type { LayerQueries } from "./measure.ts";
 import type { ModelConfig } from "./model/config.ts";
+import type { ColumnSums } from "./model/transformer.ts";
 import type { MeasureEngine } from "./read-signals.ts";
 import type { Budget, CompressionReport, TurnPolicy } from "./types.ts";
 
@@ -46,6 +47,11 @@ export interface Compressor {
   stages(l: number): boolean;
   /** How many of the prompt's last queries `compressLayer` wants for layer `l`. */
   wantsQueries(l: number): number;
+  /**
+   * Where the attention of the next chunk of layer `l` must put its column sums (`Engine.attendAndSum`);
+   * undefined: nowhere. Who does not ask has them measured by `chunk`, at a second pass's cost.
+   */
+  columnSums(l: number): ColumnSums | undefined;
   /** A chunk of the prompt went through layer `l`; its queries are still in the workspace. */
   chunk(l: number, queries: LayerQueries): void;
   /**

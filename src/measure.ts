@@ -4,9 +4,10 @@
 //   chunk (per chunk of the layer) -> read (once) -> the next layer's chunks ... -> free
 import type { KvCache } from "./cache/kv-cache.ts";
 import type { Needs, RowSums, SignalName, Signals } from "./compression/method.ts";
-import type { EngineBuffer, LayerRows, Weight } from "./engine/engine.ts";
+import type { EngineBuffer, LayerRows, SumsLayout, Weight } from "./engine/engine.ts";
 import { assert } from "./errors.ts";
 import type { ModelConfig } from "./model/config.ts";
+import type { ColumnSums } from "./model/transformer.ts";
 import {
   attendShape,
   clear,
@@ -72,6 +73,8 @@ export class Measurer {
   readonly #stats: EngineBuffer | undefined;
   readonly #rows: RowReader | undefined;
   #nColQueries = 0;
+  /** The chunk that comes next has its column sums already. */
+  #isSummed = false;
   #nStatQueries = 0;
 
   /**
@@ -102,14 +105,30 @@ export class Measurer {
     }
   }
 
+  /**
+   * Where the attention of the next chunk of layer `l` is to add up its columns, if it can; whoever
+   * asks does so, else `chunk` measures them.
+   */
+  columnSums(l: number): ColumnSums | undefined {
+    const { engine, config } = this.#parts;
+    const out = this.#colSums;
+    // What is measured looks at all rows, also where the layer's own attention does not.
+    const isSame = config.layers[l]?.window === 0;
+    if (out === undefined || engine.attendAndSum === undefined || !isSame) return undefined;
+    this.#isSummed = true;
+    return { out, layout: this.#columnLayout };
+  }
+
   /** Tokens of layer `l` have been appended to `cache.openRows(l)` and are still in `qkv`. */
   chunk(l: number, { qkv, table, firstPosition, nTokens }: LayerQueries): void {
     const { engine, cache, config } = this.#parts;
     if (this.#colSums !== undefined) {
-      const layout = { stride: this.#nRows, isAdded: this.#nColQueries > 0 };
-      const rows = cache.openRows(l);
-      const shape = attendShape(config);
-      engine.measureWindow(this.#colSums, qkv, rows, shape, firstPosition, nTokens, layout);
+      if (!this.#isSummed) {
+        const [rows, shape] = [cache.openRows(l), attendShape(config)];
+        const layout = this.#columnLayout;
+        engine.measureWindow(this.#colSums, qkv, rows, shape, firstPosition, nTokens, layout);
+      }
+      this.#isSummed = false;
       this.#nColQueries += nTokens;
     }
     if (this.#stats !== undefined) {
@@ -163,6 +182,10 @@ export class Measurer {
     this.#nColQueries = 0;
     this.#nStatQueries = 0;
     return signals;
+  }
+
+  get #columnLayout(): SumsLayout {
+    return { stride: this.#nRows, isAdded: this.#nColQueries > 0 };
   }
 
   free(): void {

@@ -150,7 +150,8 @@ class Prefill {
       const x = part(this.hidden, config.hiddenSize);
       const tables = this.#tables.map((table) => part(table, config.headDim));
       const firstPosition = this.#firstPosition + begin;
-      transformer.layer(workspace, l, x, rows, tables, firstPosition, n);
+      const sums = compressor.columnSums(l);
+      transformer.layer(workspace, l, x, rows, tables, firstPosition, n, sums);
       const table = transformer.tableOf(l, tables);
       compressor.chunk(l, { qkv: workspace.qkv, table, firstPosition, nTokens: n });
       const from = Math.max(begin, nTokens - nQueries);

@@ -16,6 +16,7 @@ export type MeasureEngine = Pick<
   | "gatherRows"
   | "rotateRows"
   | "measureWindow"
+  | "attendAndSum"
   | "measureQueries"
   | "readQuerySums"
   | "measureOutputs"

@@ -37,6 +37,11 @@ export class FanOut implements Compressor {
     return Math.max(0, ...this.#members.map((member) => member.wantsQueries(l)));
   }
 
+  /** Members measure for themselves. */
+  columnSums(): undefined {
+    return undefined;
+  }
+
   chunk(l: number, queries: LayerQueries): void {
     for (const member of this.#members) member.chunk(l, queries);
   }

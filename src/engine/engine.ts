@@ -252,6 +252,22 @@ export interface Engine {
   ): void;
 
   /**
+   * `attend`, the same bits, which also puts the softmax rows of its queries into `sums` as
+   * `measureWindow` does with `layout`: the signal `colSum` without reading the keys again. Absent
+   * where an engine has no such pass: then the two are called one after the other.
+   */
+  attendAndSum?(
+    out: EngineBuffer,
+    qkv: EngineBuffer,
+    rows: LayerRows,
+    shape: AttendShape,
+    firstPosition: number,
+    nTokens: number,
+    sums: EngineBuffer,
+    layout: SumsLayout,
+  ): void;
+
+  /**
    * The attention signal `queryStats`: adds to sums [nHeads, headDim (1 + headDim)] the sum of each
    * head's queries before their rotation (after the norm), then of their products q_i q_j at
    * [i headDim + j] for j >= i; the rest is left alone. `queries` as `qkv` after `ropeAppend` with

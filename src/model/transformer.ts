@@ -8,6 +8,7 @@ import type {
   LayerRows,
   RopeFrequencies,
   RopeShape,
+  SumsLayout,
   Weight,
 } from "../engine/engine.ts";
 import { assert } from "../errors.ts";
@@ -15,6 +16,12 @@ import type { LayerWeights, ModelWeights } from "../weights/load-weights.ts";
 import type { ModelConfig } from "./config.ts";
 
 const F32_BYTES = 4;
+
+/** Where the column sums of a layer's attention go: as `out` and `layout` of `measureWindow`. */
+export interface ColumnSums {
+  readonly out: EngineBuffer;
+  readonly layout: SumsLayout;
+}
 
 /** Buffers of one step over at most `maxTokens` tokens; made once, used by every layer. */
 export interface Workspace {
@@ -133,7 +140,10 @@ export class Transformer {
     this.engine.embed(x, this.#weights.embedding, tokens, nTokens, embeddingScale);
   }
 
-  /** Layer `l` on x f32[nTokens, hiddenSize], in place; appends the tokens to `rows`. */
+  /**
+   * Layer `l` on x f32[nTokens, hiddenSize], in place; appends the tokens to `rows`.
+   * @param sums Gets the column sums of this attention, on engines that have `attendAndSum`.
+   */
   layer(
     workspace: Workspace,
     l: number,
@@ -142,6 +152,7 @@ export class Transformer {
     tables: readonly EngineBuffer[],
     firstPosition: number,
     nTokens: number,
+    sums?: ColumnSums,
   ): void {
     const layer = this.#layers[l];
     const table = layer && tables[layer.frequencies];
@@ -151,7 +162,9 @@ export class Transformer {
     const w = layer.weights;
     engine.normProject(qkv, x, w.attentionNorm, w.qkv, nTokens);
     engine.ropeAppend(qkv, rows, table, layer.rope, firstPosition, nTokens);
-    engine.attend(mixed, qkv, rows, layer.attend, firstPosition, nTokens);
+    const attended = [mixed, qkv, rows, layer.attend, firstPosition, nTokens] as const;
+    if (sums === undefined || engine.attendAndSum === undefined) engine.attend(...attended);
+    else engine.attendAndSum(...attended, sums.out, sums.layout);
     engine.projectAdd(x, mixed, w.attentionOutput, nTokens, w.postAttentionNorm);
     engine.normGateUp(gated, x, w.ffnNorm, w.gate, w.up, this.config.activation, nTokens);
     engine.projectAdd(x, gated, w.down, nTokens, w.postFfnNorm);

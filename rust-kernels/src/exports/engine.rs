@@ -1,4 +1,5 @@
-//! The engine's operations on weights and activations; those on cache rows are in rows.rs. Offsets are bytes into linear memory, counts are elements.
+//! The engine's operations on weights and activations; those on cache rows are in rows.rs. Offsets
+//! are bytes into linear memory, counts are elements.
 use crate::abi::{slice, slice_mut};
 use crate::ops::block_dot;
 use crate::ops::gate::{self, Activation};

@@ -42,6 +42,12 @@ pub fn attend_scratch_len(n_queries: u32, head_dim: u32) -> u32 {
     attend::attend_scratch_len(n_queries as usize, head_dim as usize) as u32
 }
 
+/// f32 elements of scratch for `attend_keeping` and `add_columns`.
+#[wasm_bindgen]
+pub fn kept_scratch_len(n_queries: u32, head_dim: u32, n_rows: u32) -> u32 {
+    attend::kept_scratch_len(n_queries as usize, head_dim as usize, n_rows as usize) as u32
+}
+
 /// f32 elements of scratch for `measure_window`.
 #[wasm_bindgen]
 pub fn measure_scratch_len(n_rows: u32, head_dim: u32) -> u32 {
@@ -99,6 +105,95 @@ pub fn attend_head(
             let rows = head_rows::<u16>(keys, values, positions, d);
             attend::attend(target, q, &rows, queries, scratch);
         }
+    }
+}
+
+/// As `attend_head`, the same bits; what `add_columns_head` needs stays in `scratch`.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn attend_keeping_head(
+    codec: u32,
+    out: u32,
+    out_stride: u32,
+    out_column: u32,
+    q: u32,
+    q_stride: u32,
+    q_column: u32,
+    n_tokens: u32,
+    n_groups: u32,
+    head_dim: u32,
+    keys: u32,
+    values: u32,
+    positions: u32,
+    length: u32,
+    first_position: u32,
+    scale: f32,
+    window: u32,
+    scratch: u32,
+) {
+    let queries = Queries {
+        n_tokens: n_tokens as usize,
+        n_groups: n_groups as usize,
+        head_dim: head_dim as usize,
+        stride: q_stride as usize,
+        column: q_column as usize,
+        first_position,
+        scale,
+        window,
+    };
+    let (d, length) = (queries.head_dim, length as usize);
+    let n_scratch = attend::kept_scratch_len(queries.len(), d, length);
+    // SAFETY: the caller's arena holds the ranges; `out` and `scratch` overlap nothing.
+    unsafe {
+        let out = slice_mut::<f32>(out, queries.n_tokens * out_stride as usize);
+        let q = slice::<f32>(q, queries.n_tokens * queries.stride);
+        let scratch = slice_mut::<f32>(scratch, n_scratch);
+        let (stride, column) = (out_stride as usize, out_column as usize);
+        let target = Target { out, stride, column };
+        let positions = slice(positions, length);
+        if codec == 0 {
+            let rows = head_rows::<f32>(keys, values, positions, d);
+            attend::attend_keeping(target, q, &rows, queries, scratch);
+        } else {
+            let rows = head_rows::<u16>(keys, values, positions, d);
+            attend::attend_keeping(target, q, &rows, queries, scratch);
+        }
+    }
+}
+
+/// Adds to out f32[n_groups, out_stride] the softmax rows of the queries that `attend_keeping_head` was
+/// just called with, and with this `scratch`.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn add_columns_head(
+    out: u32,
+    out_stride: u32,
+    n_tokens: u32,
+    n_groups: u32,
+    head_dim: u32,
+    positions: u32,
+    length: u32,
+    first_position: u32,
+    window: u32,
+    scratch: u32,
+) {
+    let queries = Queries {
+        n_tokens: n_tokens as usize,
+        n_groups: n_groups as usize,
+        head_dim: head_dim as usize,
+        stride: 0,
+        column: 0,
+        first_position,
+        scale: 1.0,
+        window,
+    };
+    let (length, stride) = (length as usize, out_stride as usize);
+    let n_scratch = attend::kept_scratch_len(queries.len(), queries.head_dim, length);
+    // SAFETY: the caller's arena holds the ranges; `out` and `scratch` overlap nothing.
+    unsafe {
+        let out = slice_mut::<f32>(out, queries.n_groups * stride);
+        let scratch = slice_mut::<f32>(scratch, n_scratch);
+        attend::add_columns(out, stride, slice(positions, length), queries, scratch);
     }
 }
 

@@ -7,7 +7,6 @@ import { rowByteLength, TENSOR_TYPES, type TensorTypeName } from "../../gguf/ten
 import type {
   Activation,
   Activations,
-  AttendShape,
   Engine,
   EngineBuffer,
   EngineMemory,
@@ -17,7 +16,6 @@ import type {
   Projection,
   RopeFrequencies,
   RopeShape,
-  SumsLayout,
   Weight,
 } from "../engine.ts";
 import { liveBuffer, liveWeight, pointer, WasmBuffer, WasmWeight } from "./buffers.ts";
@@ -27,6 +25,7 @@ import type { Kernels } from "./kernels.ts";
 import { MeasureOps } from "./measure-ops.ts";
 import { Arena } from "./memory.ts";
 import { Multiplier } from "./multiplier.ts";
+import { AttendOps } from "./attend-ops.ts";
 import { RowOps } from "./row-ops.ts";
 import { OpScratch } from "./op-scratch.ts";
 import { Pool } from "./pool/pool.ts";
@@ -40,6 +39,7 @@ export class WasmEngine implements Engine {
   readonly #scratch: OpScratch;
   readonly #multiplier: Multiplier;
   readonly #rowOps: RowOps;
+  readonly #attendOps: AttendOps;
   readonly #measureOps: MeasureOps;
   readonly #frequencies = new Map<RopeFrequencies, number>();
   #pool: Pool | null = null;
@@ -54,6 +54,7 @@ export class WasmEngine implements Engine {
     this.#scratch = new OpScratch(this.#arena);
     this.#multiplier = new Multiplier(kernels, this.#arena, this.#scratch);
     this.#rowOps = new RowOps(kernels, this.#arena, this.#scratch);
+    this.#attendOps = new AttendOps(kernels, this.#arena, this.#scratch);
     this.#measureOps = new MeasureOps(kernels, this.#arena, this.#scratch);
   }
 
@@ -65,7 +66,7 @@ export class WasmEngine implements Engine {
   async startPool(module: WebAssembly.Module, workers: readonly KernelWorker[]): Promise<boolean> {
     this.#pool = await Pool.start(module, this.#kernels, this.#arena, workers);
     this.#multiplier.pool = this.#pool;
-    this.#rowOps.pool = this.#pool;
+    this.#attendOps.pool = this.#pool;
     return this.#pool !== null;
   }
 
@@ -218,26 +219,16 @@ export class WasmEngine implements Engine {
     this.#kernels.rope_table(to, table, nPairs, firstPosition, nTokens);
   }
 
-  ropeAppend(
-    qkv: EngineBuffer,
-    rows: LayerRows,
-    table: EngineBuffer,
-    shape: RopeShape,
-    firstPosition: number,
-    nTokens: number,
-  ): void {
-    this.#rowOps.ropeAppend(qkv, rows, table, shape, firstPosition, nTokens);
+  ropeAppend(...args: Parameters<RowOps["ropeAppend"]>): void {
+    this.#rowOps.ropeAppend(...args);
   }
 
-  attend(
-    out: EngineBuffer,
-    qkv: EngineBuffer,
-    rows: LayerRows,
-    shape: AttendShape,
-    firstPosition: number,
-    nTokens: number,
-  ): void {
-    this.#rowOps.attend(out, qkv, rows, shape, firstPosition, nTokens);
+  attend(...args: Parameters<AttendOps["attend"]>): void {
+    this.#attendOps.attend(...args);
+  }
+
+  attendAndSum(...args: Parameters<AttendOps["attendAndSum"]>): void {
+    this.#attendOps.attendAndSum(...args);
   }
 
   projectAdd(
@@ -300,26 +291,12 @@ export class WasmEngine implements Engine {
     }
   }
 
-  measureWindow(
-    out: EngineBuffer,
-    queries: EngineBuffer,
-    rows: LayerRows,
-    shape: AttendShape,
-    firstPosition: number,
-    nQueries: number,
-    layout?: SumsLayout,
-  ): void {
-    this.#rowOps.measureWindow(out, queries, rows, shape, firstPosition, nQueries, layout);
+  measureWindow(...args: Parameters<AttendOps["measureWindow"]>): void {
+    this.#attendOps.measureWindow(...args);
   }
 
-  measureQueries(
-    sums: EngineBuffer,
-    queries: EngineBuffer,
-    table: EngineBuffer,
-    shape: RopeShape,
-    nQueries: number,
-  ): void {
-    this.#measureOps.measureQueries(sums, queries, table, shape, nQueries);
+  measureQueries(...args: Parameters<MeasureOps["measureQueries"]>): void {
+    this.#measureOps.measureQueries(...args);
   }
 
   async readQuerySums(sums: EngineBuffer, n: number): Promise<Float64Array> {

@@ -142,6 +142,39 @@ export interface Kernels {
     window: number,
     scratch: number,
   ): void;
+  attend_keeping_head(
+    codec: number,
+    out: number,
+    outStride: number,
+    outColumn: number,
+    q: number,
+    qStride: number,
+    qColumn: number,
+    nTokens: number,
+    nGroups: number,
+    headDim: number,
+    keys: number,
+    values: number,
+    positions: number,
+    length: number,
+    firstPosition: number,
+    scale: number,
+    window: number,
+    scratch: number,
+  ): void;
+  kept_scratch_len(nQueries: number, headDim: number, nRows: number): number;
+  add_columns_head(
+    out: number,
+    outStride: number,
+    nTokens: number,
+    nGroups: number,
+    headDim: number,
+    positions: number,
+    length: number,
+    firstPosition: number,
+    window: number,
+    scratch: number,
+  ): void;
   measure_scratch_len(nRows: number, headDim: number): number;
   measure_window_head(
     codec: number,

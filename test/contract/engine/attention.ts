@@ -4,6 +4,8 @@ import type { AttendShape, CodecName } from "../../../src/engine/engine.ts";
 import { randomRows, type RowsOptions } from "../../support/random-rows.ts";
 import { Rng, seedOf } from "../../support/rng.ts";
 import {
+  expectBits,
+  expectNmse,
   expectSame,
   onEngine,
   type Engines,
@@ -63,6 +65,38 @@ async function runWindow(rig: Rig, test: AttentionCase): Promise<Float32Array> {
   const out = rig.space(shape.nHeads * Math.max(...rows.length));
   rig.engine.measureWindow(out, rig.f32(qkv), rig.rows(rows), shape, firstPosition, nQueries);
   return rig.readF32(out);
+}
+
+/** The case in parts of queries that end at `ends`: [attention, column sums]. */
+async function runSums(
+  rig: Rig,
+  { shape, rows: host, qkv, firstPosition, nQueries }: AttentionCase,
+  ends: readonly number[],
+  isApart: boolean,
+): Promise<[Float32Array, Float32Array]> {
+  const { engine } = rig;
+  const width = shape.nHeads * shape.headDim;
+  const stride = Math.max(...host.length) + 5;
+  const [out, sums] = [rig.space(nQueries * width), rig.space(shape.nHeads * stride)];
+  const rows = rig.rows(host);
+  const queries = rig.f32(qkv);
+  const columns = qkv.length / nQueries;
+  let begin = 0;
+  for (const end of ends) {
+    const n = end - begin;
+    rows.length.forEach((_, h) => (rows.length[h] = (host.length[h] ?? 0) - (nQueries - end)));
+    const q = engine.slice(queries, 4 * begin * columns, 4 * n * columns);
+    const to = engine.slice(out, 4 * begin * width, 4 * n * width);
+    const layout = { stride, isAdded: begin > 0 };
+    const attended = [to, q, rows, shape, firstPosition + begin, n] as const;
+    if (!isApart && engine.attendAndSum) engine.attendAndSum(...attended, sums, layout);
+    else {
+      engine.attend(...attended);
+      engine.measureWindow(sums, q, rows, shape, firstPosition + begin, n, layout);
+    }
+    begin = end;
+  }
+  return [await rig.readF32(out), await rig.readF32(sums)];
 }
 
 /** Cases by name; every one is run through both ops. `isPrefix`: more queries than rows. */
@@ -133,5 +167,26 @@ export function attentionContract(engines: () => Engines, tolerances: Tolerances
         expect(Math.abs(sum - Math.min(6, length)), `seed ${rng.seed}`).toBeLessThanOrEqual(1e-4);
       }
     });
+  });
+
+  describe("attendAndSum, or attend and measureWindow where there is none", () => {
+    const wide = { nQueries: 70, lengths: [900, 70, 133] };
+    for (const [name, options] of [...ATTENTION_CASES, ["70 queries", wide] as const]) {
+      it(`${name}: attention's bits, sums as measured apart (NMSE <= ${tolerances.window}), in parts the same`, async () => {
+        const rng = new Rng(seedOf(`attendAndSum ${name}`));
+        const test = attentionCase(rng, options);
+        const n = options.nQueries;
+        const { engine, exact } = engines();
+        const [out, sums] = await onEngine(engine, (rig) => runSums(rig, test, [n], false));
+        const plain = await onEngine(engine, (rig) => runAttend(rig, test));
+        expectBits(out, plain, "attention");
+        const [, expected] = await onEngine(exact, (rig) => runSums(rig, test, [n], true));
+        expectNmse(sums, expected, tolerances.window, rng.seed);
+        const ends = [...new Set([Math.ceil(n / 3), Math.ceil(n / 2), n])];
+        const parts = await onEngine(engine, (rig) => runSums(rig, test, ends, false));
+        expectBits(parts[0], plain, "attention in parts");
+        expectBits(parts[1], sums, "sums in parts");
+      });
+    }
   });
 }

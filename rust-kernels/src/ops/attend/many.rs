@@ -1,4 +1,5 @@
 //! Attention of several tokens: each tile is re-laid once and read by all queries, four at a time.
+use super::kept::Kept;
 use super::tile::{BLOCK, load_keys, load_values, pack_queries, scores};
 use super::{Queries, Running, TILE, Target, within};
 use crate::cache_rows::{Cell, HeadRows};
@@ -16,6 +17,7 @@ pub(super) fn attend<C: Cell>(
     queries: Queries,
     running: &mut Running<'_>,
     scratch: &mut [f32],
+    mut kept: Option<&mut Kept<'_>>,
 ) {
     let (d, n) = (queries.head_dim, queries.len());
     let (keys, rest) = scratch.split_at_mut(TILE * d);
@@ -33,53 +35,68 @@ pub(super) fn attend<C: Cell>(
         let n_rows = TILE.min(rows.positions.len() - first);
         load_keys(keys, rows.keys, d, first, n_rows);
         load_values(values, rows.values, d, first, n_rows);
-        let mut step = Step { keys, values, first, n_rows, weights, turned };
+        let mut step = Step { keys, values, first, n_rows, turned };
         for (block, packed) in packed.chunks_exact(BLOCK * d).enumerate() {
             let query = BLOCK * block;
-            match n - query {
-                1 => step.block::<1>(target, packed, rows.positions, queries, query, running),
-                2 => step.block::<2>(target, packed, rows.positions, queries, query, running),
-                3 => step.block::<3>(target, packed, rows.positions, queries, query, running),
-                _ => step.block::<4>(target, packed, rows.positions, queries, query, running),
+            let mut weights = match kept.as_deref_mut() {
+                Some(kept) => kept.weights(query, first),
+                None => Weights { cells: weights, stride: TILE },
+            };
+            let (step, packed) = (&mut step, (packed, rows.positions));
+            let is_seen = match n - query {
+                1 => step.block::<1>(target, packed, &mut weights, queries, query, running),
+                2 => step.block::<2>(target, packed, &mut weights, queries, query, running),
+                3 => step.block::<3>(target, packed, &mut weights, queries, query, running),
+                _ => step.block::<4>(target, packed, &mut weights, queries, query, running),
+            };
+            if let (true, Some(kept)) = (is_seen, kept.as_deref_mut()) {
+                kept.note_maxima(query..n.min(query + BLOCK), first, running);
             }
         }
     }
 }
 
-/// A tile and room for the weights of a block.
+/// The weights of a block: those of query n for a tile's rows at [n stride ..].
+pub(super) struct Weights<'a> {
+    pub(super) cells: &'a mut [f32],
+    pub(super) stride: usize,
+}
+
+/// A tile.
 struct Step<'a> {
     keys: &'a [f32],
     values: &'a [f32],
     first: usize,
     n_rows: usize,
-    /// f32[BLOCK, TILE].
-    weights: &'a mut [f32],
     /// f32[TILE, BLOCK].
     turned: &'a mut [f32],
 }
 
 impl Step<'_> {
+    /// Adds the tile's part to `N` queries; false where none of them sees it.
     fn block<const N: usize>(
         &mut self,
         target: &mut Target<'_>,
-        packed: &[f32],
-        positions: &[u32],
+        (packed, positions): (&[f32], &[u32]),
+        weights: &mut Weights<'_>,
         queries: Queries,
         query: usize,
         running: &mut Running<'_>,
-    ) {
+    ) -> bool {
         let visible: [(usize, usize); N] = core::array::from_fn(|i| {
             within(queries.visible(query + i, positions), self.first, self.n_rows)
         });
         if visible.iter().all(|(low, high)| low >= high) {
-            return;
+            return false;
         }
-        scores::<N>(self.weights, TILE, self.keys, packed, self.n_rows, queries.scale);
+        let Weights { cells, stride } = weights;
+        scores::<N>(cells, *stride, self.keys, packed, self.n_rows, queries.scale);
         let mut factors = [F32x4::splat(1.0); N];
-        for (i, weights) in self.weights.chunks_exact_mut(TILE).take(N).enumerate() {
-            factors[i] = running.weigh(query + i, weights, visible[i]);
+        for (i, factor) in factors.iter_mut().enumerate() {
+            let own = &mut cells[i * *stride..][..TILE];
+            *factor = running.weigh(query + i, own, visible[i]);
         }
-        self.turn();
+        self.turn(cells, *stride);
         let at: [usize; N] =
             core::array::from_fn(|i| queries.at(query + i, target.stride, target.column));
         let panels = self.values.chunks_exact(8 * TILE).take(queries.head_dim / 8);
@@ -101,12 +118,13 @@ impl Step<'_> {
                 sums[1].store(target.out, at[n] + 8 * p + 4);
             }
         }
+        true
     }
 
     /// `turned` = `weights` with rows outermost.
-    fn turn(&mut self) {
+    fn turn(&mut self, weights: &[f32], stride: usize) {
         for row in (0..TILE).step_by(4) {
-            let four = core::array::from_fn(|n| F32x4::load(self.weights, n * TILE + row));
+            let four = core::array::from_fn(|n| F32x4::load(weights, n * stride + row));
             for (i, lanes) in F32x4::transpose(four).into_iter().enumerate() {
                 lanes.store(self.turned, BLOCK * (row + i));
             }

@@ -6,11 +6,13 @@
 //! a query's result is the same bits whichever queries share the call, in `many` (tiles re-laid for
 //! blocks of queries) and in `single` (rows read where they lie). Source: Milakov & Gimelshein 2018
 //! (online softmax).
+mod kept;
 mod many;
 mod single;
 mod tile;
 mod window;
 
+pub use kept::{add_columns, attend_keeping, kept_scratch_len};
 pub use window::{measure_scratch_len, measure_window};
 
 use crate::cache_rows::{Cell, HeadRows};
@@ -101,8 +103,19 @@ pub fn attend<C: Cell>(
     queries: Queries,
     scratch: &mut [f32],
 ) {
+    let (state, scratch) = scratch.split_at_mut(2 * queries.len());
+    let mut running = prepare(&mut target, queries, state);
+    if queries.n_tokens == 1 {
+        single::attend(&mut target, q, rows, queries, &mut running, scratch);
+    } else {
+        many::attend(&mut target, q, rows, queries, &mut running, scratch, None);
+    }
+    finish(&mut target, queries, &running);
+}
+
+/// Nothing seen yet; `state` f32[2 queries].
+fn prepare<'a>(target: &mut Target<'_>, queries: Queries, state: &'a mut [f32]) -> Running<'a> {
     let n = queries.len();
-    let (state, scratch) = scratch.split_at_mut(2 * n);
     let (maxima, totals) = state.split_at_mut(n);
     maxima.fill(LOWEST);
     totals.fill(0.0);
@@ -110,14 +123,13 @@ pub fn attend<C: Cell>(
         let at = queries.at(query, target.stride, target.column);
         target.out[at..at + queries.head_dim].fill(0.0);
     }
-    let mut running = Running { maxima, totals };
-    if queries.n_tokens == 1 {
-        single::attend(&mut target, q, rows, queries, &mut running, scratch);
-    } else {
-        many::attend(&mut target, q, rows, queries, &mut running, scratch);
-    }
-    for query in 0..n {
-        let total = totals[query];
+    Running { maxima, totals }
+}
+
+/// Divides by the sums of weights.
+fn finish(target: &mut Target<'_>, queries: Queries, running: &Running<'_>) {
+    for query in 0..queries.len() {
+        let total = running.totals[query];
         let factor = F32x4::splat(if total > 0.0 { 1.0 / total } else { 0.0 });
         let at = queries.at(query, target.stride, target.column);
         for four in target.out[at..at + queries.head_dim].chunks_exact_mut(4) {

@@ -26,7 +26,8 @@ export const WORD = {
   failed: 6,
 } as const;
 export const ARGUMENTS = 8;
-export const CONTROL_WORDS = 512;
+export const CONTROL_WORDS = 1024;
+export const ARGUMENT_WORDS = CONTROL_WORDS - ARGUMENTS;
 export const END = -1;
 const CHUNK_BITS = 16;
 /** As the chunk of a ticket: there is none to take. */
@@ -42,10 +43,9 @@ export class Control {
   constructor(memory: WebAssembly.Memory, ptr: number) {
     this.words = new Int32Array(memory.buffer, ptr, CONTROL_WORDS);
     const byteOffset = ptr + 4 * ARGUMENTS;
-    const n = CONTROL_WORDS - ARGUMENTS;
     this.args = {
-      i32: new Int32Array(memory.buffer, byteOffset, n),
-      f32: new Float32Array(memory.buffer, byteOffset, n),
+      i32: new Int32Array(memory.buffer, byteOffset, ARGUMENT_WORDS),
+      f32: new Float32Array(memory.buffer, byteOffset, ARGUMENT_WORDS),
     };
   }
 

@@ -1,5 +1,6 @@
 // Kernel calls that can be cut into chunks, and how: the same table in the main thread and in the
 // workers of the pool. A job's arguments lie in the control block; `chunk` says which part.
+import { KvasirError } from "../../../errors.ts";
 import type { Kernels } from "../kernels.ts";
 
 /** Rows of a matrix in one chunk: a multiple of the kernels' 8. */
@@ -62,43 +63,154 @@ function matMulRaw(k: Kernels, a: JobArguments, chunk: number, thread: number): 
   );
 }
 
-/** Where the heads' own arguments begin in `attend`: keys, values, positions, length of each. */
+/** Words of the jobs on cache rows; `scale` is f32, `sums` and its stride only where they are made. */
+export const ATTEND = {
+  ...{
+    codec: 0,
+    out: 1,
+    outStride: 2,
+    q: 3,
+    qStride: 4,
+    nTokens: 5,
+    nGroups: 6,
+    headDim: 7,
+    firstPosition: 8,
+  },
+  ...{ scale: 9, window: 10, scratch: 11, scratchBytes: 12, tokensPerPart: 13 },
+  ...{ sums: 14, sumsStride: 15 },
+} as const;
+
+/** Where the heads' own words begin: keys, values, positions, length, parts that are summed. */
 export const HEADS_AT = 16;
-export const WORDS_PER_HEAD = 4;
+export const WORDS_PER_HEAD = 5;
+const TURN = 4;
 
 /**
- * codec, out, outStride, q, qStride, nTokens, nGroups, headDim, firstPosition, scale (f32), window,
- * scratch, scratch bytes per thread; then the heads. A chunk is one kv head's queries of some
- * tokens; the kernel takes the newest rows for the queries' own, so it is given rows up to these.
+ * One kv head's queries of some tokens; the kernel takes the newest rows for the queries' own, so it
+ * is given rows up to these.
  */
-function attend(k: Kernels, a: JobArguments, chunk: number, thread: number): void {
-  const nTokens = at(a, 5);
-  const nParts = Math.ceil(nTokens / TOKENS_PER_CHUNK);
+interface Part {
+  readonly own: number;
+  readonly part: number;
+  /** First query head of the kv head, in cells of a token. */
+  readonly column: number;
+  readonly begin: number;
+  readonly n: number;
+  readonly length: number;
+  readonly scratch: number;
+}
+
+function partOf(a: JobArguments, chunk: number, thread: number): Part {
+  const [nTokens, size] = [at(a, ATTEND.nTokens), at(a, ATTEND.tokensPerPart)];
+  const nParts = Math.ceil(nTokens / size);
   const head = Math.floor(chunk / nParts);
-  const begin = (chunk % nParts) * TOKENS_PER_CHUNK;
-  const n = Math.min(TOKENS_PER_CHUNK, nTokens - begin);
-  const [outStride, qStride, nGroups, headDim] = [at(a, 2), at(a, 4), at(a, 6), at(a, 7)];
-  const column = head * nGroups * headDim;
+  const part = chunk % nParts;
+  const begin = part * size;
+  const n = Math.min(size, nTokens - begin);
   const own = HEADS_AT + WORDS_PER_HEAD * head;
-  k.attend_head(
-    at(a, 0),
-    at(a, 1) + 4 * begin * outStride,
-    outStride,
+  return {
+    ...{ own, part, begin, n },
+    column: head * at(a, ATTEND.nGroups) * at(a, ATTEND.headDim),
+    length: Math.max(0, at(a, own + 3) - (nTokens - begin - n)),
+    scratch: at(a, ATTEND.scratch) + thread * at(a, ATTEND.scratchBytes),
+  };
+}
+
+type AttendKernel = "attend_head" | "attend_keeping_head";
+
+function attendPart(k: Kernels, kernel: AttendKernel, a: JobArguments, part: Part): void {
+  const { own, column, begin, n, length, scratch } = part;
+  const [stride, nGroups] = [at(a, ATTEND.outStride), at(a, ATTEND.nGroups)];
+  k[kernel](
+    at(a, ATTEND.codec),
+    at(a, ATTEND.out) + 4 * begin * stride,
+    stride,
     column,
-    at(a, 3) + 4 * begin * qStride,
-    qStride,
+    at(a, ATTEND.q) + 4 * begin * at(a, ATTEND.qStride),
+    at(a, ATTEND.qStride),
     column,
     n,
     nGroups,
-    headDim,
+    at(a, ATTEND.headDim),
     at(a, own),
     at(a, own + 1),
     at(a, own + 2),
-    Math.max(0, at(a, own + 3) - (nTokens - begin - n)),
-    at(a, 8) + begin,
-    a.f32[9] ?? 0,
-    at(a, 10),
-    at(a, 11) + thread * at(a, 12),
+    length,
+    at(a, ATTEND.firstPosition) + begin,
+    a.f32[ATTEND.scale] ?? 0,
+    at(a, ATTEND.window),
+    scratch,
+  );
+}
+
+function attend(k: Kernels, a: JobArguments, chunk: number, thread: number): void {
+  attendPart(k, "attend_head", a, partOf(a, chunk, thread));
+}
+
+/** Parts of a head attend at the same time and add to the sums one after the other. */
+function attendAndSum(k: Kernels, a: JobArguments, chunk: number, thread: number): void {
+  const part = partOf(a, chunk, thread);
+  attendPart(k, "attend_keeping_head", a, part);
+  const { own, begin, n, length, scratch } = part;
+  waitFor(a.i32, own + TURN, part.part);
+  const head = (own - HEADS_AT) / WORDS_PER_HEAD;
+  const [nGroups, stride] = [at(a, ATTEND.nGroups), at(a, ATTEND.sumsStride)];
+  k.add_columns_head(
+    at(a, ATTEND.sums) + 4 * head * nGroups * stride,
+    stride,
+    n,
+    nGroups,
+    at(a, ATTEND.headDim),
+    at(a, own + 2),
+    length,
+    at(a, ATTEND.firstPosition) + begin,
+    at(a, ATTEND.window),
+    scratch,
+  );
+  Atomics.store(a.i32, own + TURN, part.part + 1);
+}
+
+/** Longest that a thread waits for the part before its own: chunks are taken in order. */
+const TURN_MS = 30_000;
+const SPINS_PER_LOOK = 1 << 16;
+
+function waitFor(i32: Int32Array, index: number, value: number): void {
+  let started = 0;
+  for (let spins = 1; Atomics.load(i32, index) !== value; spins++) {
+    if (spins % SPINS_PER_LOOK !== 0) continue;
+    const now = performance.now();
+    if (started === 0) started = now;
+    else if (now - started > TURN_MS) {
+      throw new KvasirError("unavailable", "Cannot compute: a thread of the pool stopped");
+    }
+  }
+}
+
+/** A chunk is a kv head. */
+function measureWindow(k: Kernels, a: JobArguments, head: number, thread: number): void {
+  const own = HEADS_AT + WORDS_PER_HEAD * head;
+  const [nGroups, stride, headDim] = [
+    at(a, ATTEND.nGroups),
+    at(a, ATTEND.sumsStride),
+    at(a, ATTEND.headDim),
+  ];
+  k.measure_window_head(
+    at(a, ATTEND.codec),
+    at(a, ATTEND.sums) + 4 * head * nGroups * stride,
+    stride,
+    at(a, ATTEND.q),
+    at(a, ATTEND.qStride),
+    head * nGroups * headDim,
+    at(a, ATTEND.nTokens),
+    nGroups,
+    headDim,
+    at(a, own),
+    at(a, own + 2),
+    at(a, own + 3),
+    at(a, ATTEND.firstPosition),
+    a.f32[ATTEND.scale] ?? 0,
+    at(a, ATTEND.window),
+    at(a, ATTEND.scratch) + thread * at(a, ATTEND.scratchBytes),
   );
 }
 
@@ -111,6 +223,17 @@ function gate(k: Kernels, a: JobArguments, chunk: number): void {
 }
 
 /** By number, as the control block holds it. */
-export const JOBS: readonly Job[] = [matMulPacked, matMulRaw, attend, gate];
+export const JOBS: readonly Job[] = [
+  ...[matMulPacked, matMulRaw, attend, gate],
+  ...[attendAndSum, measureWindow],
+];
 
-export const JOB = { matMulPacked: 0, matMulRaw: 1, attend: 2, gate: 3 } as const;
+export const JOB = {
+  ...{ matMulPacked: 0, matMulRaw: 1, attend: 2, gate: 3 },
+  ...{ attendAndSum: 4, measureWindow: 5 },
+} as const;
+
+/** All chunks, on this thread. */
+export function runAlone(job: number, kernels: Kernels, args: JobArguments, nChunks: number): void {
+  for (let chunk = 0; chunk < nChunks; chunk++) JOBS[job]?.(kernels, args, chunk, 0);
+}
