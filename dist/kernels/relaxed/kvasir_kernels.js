@@ -24,6 +24,24 @@ export function add_bias(x, bias, n_tokens, stride, column, size) {
 }
 
 /**
+ * Adds to out f32[n_groups, out_stride] the softmax rows of the queries that `attend_keeping_head` was
+ * just called with, and with this `scratch`.
+ * @param {number} out
+ * @param {number} out_stride
+ * @param {number} n_tokens
+ * @param {number} n_groups
+ * @param {number} head_dim
+ * @param {number} positions
+ * @param {number} length
+ * @param {number} first_position
+ * @param {number} window
+ * @param {number} scratch
+ */
+export function add_columns_head(out, out_stride, n_tokens, n_groups, head_dim, positions, length, first_position, window, scratch) {
+    wasm.add_columns_head(out, out_stride, n_tokens, n_groups, head_dim, positions, length, first_position, window, scratch);
+}
+
+/**
  * Adds sums of |w . v| to `norms` f32`[n_rows]` over the rows w of weight f32`[n_weights, stride]`
  * from `column`; values are `[n_rows, head_dim]` cells, `codec` 0 f32, 1 f16.
  * @param {number} codec
@@ -91,6 +109,31 @@ export function arg_max(logits, n) {
  */
 export function attend_head(codec, out, out_stride, out_column, q, q_stride, q_column, n_tokens, n_groups, head_dim, keys, values, positions, length, first_position, scale, window, scratch) {
     wasm.attend_head(codec, out, out_stride, out_column, q, q_stride, q_column, n_tokens, n_groups, head_dim, keys, values, positions, length, first_position, scale, window, scratch);
+}
+
+/**
+ * As `attend_head`, the same bits; what `add_columns_head` needs stays in `scratch`.
+ * @param {number} codec
+ * @param {number} out
+ * @param {number} out_stride
+ * @param {number} out_column
+ * @param {number} q
+ * @param {number} q_stride
+ * @param {number} q_column
+ * @param {number} n_tokens
+ * @param {number} n_groups
+ * @param {number} head_dim
+ * @param {number} keys
+ * @param {number} values
+ * @param {number} positions
+ * @param {number} length
+ * @param {number} first_position
+ * @param {number} scale
+ * @param {number} window
+ * @param {number} scratch
+ */
+export function attend_keeping_head(codec, out, out_stride, out_column, q, q_stride, q_column, n_tokens, n_groups, head_dim, keys, values, positions, length, first_position, scale, window, scratch) {
+    wasm.attend_keeping_head(codec, out, out_stride, out_column, q, q_stride, q_column, n_tokens, n_groups, head_dim, keys, values, positions, length, first_position, scale, window, scratch);
 }
 
 /**
@@ -260,6 +303,18 @@ export function is_narrow(ty) {
 export function is_packed(ty) {
     const ret = wasm.is_packed(ty);
     return ret !== 0;
+}
+
+/**
+ * f32 elements of scratch for `attend_keeping` and `add_columns`.
+ * @param {number} n_queries
+ * @param {number} head_dim
+ * @param {number} n_rows
+ * @returns {number}
+ */
+export function kept_scratch_len(n_queries, head_dim, n_rows) {
+    const ret = wasm.kept_scratch_len(n_queries, head_dim, n_rows);
+    return ret >>> 0;
 }
 
 /**

@@ -12,6 +12,12 @@ export function add(x: number, y: number, n: number): void;
 export function add_bias(x: number, bias: number, n_tokens: number, stride: number, column: number, size: number): void;
 
 /**
+ * Adds to out f32[n_groups, out_stride] the softmax rows of the queries that `attend_keeping_head` was
+ * just called with, and with this `scratch`.
+ */
+export function add_columns_head(out: number, out_stride: number, n_tokens: number, n_groups: number, head_dim: number, positions: number, length: number, first_position: number, window: number, scratch: number): void;
+
+/**
  * Adds sums of |w . v| to `norms` f32`[n_rows]` over the rows w of weight f32`[n_weights, stride]`
  * from `column`; values are `[n_rows, head_dim]` cells, `codec` 0 f32, 1 f16.
  */
@@ -33,6 +39,11 @@ export function arg_max(logits: number, n: number): number;
  * `q_column`, out f32[n_tokens, out_stride] from `out_column`; `codec` 0 f32, 1 f16.
  */
 export function attend_head(codec: number, out: number, out_stride: number, out_column: number, q: number, q_stride: number, q_column: number, n_tokens: number, n_groups: number, head_dim: number, keys: number, values: number, positions: number, length: number, first_position: number, scale: number, window: number, scratch: number): void;
+
+/**
+ * As `attend_head`, the same bits; what `add_columns_head` needs stays in `scratch`.
+ */
+export function attend_keeping_head(codec: number, out: number, out_stride: number, out_column: number, q: number, q_stride: number, q_column: number, n_tokens: number, n_groups: number, head_dim: number, keys: number, values: number, positions: number, length: number, first_position: number, scale: number, window: number, scratch: number): void;
 
 /**
  * f32 elements of scratch for `attend`.
@@ -105,6 +116,11 @@ export function is_narrow(ty: number): boolean;
  * Whether tensor type `ty` has a packed layout.
  */
 export function is_packed(ty: number): boolean;
+
+/**
+ * f32 elements of scratch for `attend_keeping` and `add_columns`.
+ */
+export function kept_scratch_len(n_queries: number, head_dim: number, n_rows: number): number;
 
 /**
  * Scores of `keys` f32`[n_rows, head_dim]` to `out` f32`[n_rows]`; `anchor` f64`[head_dim]` is
@@ -311,10 +327,12 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 export interface InitOutput {
     readonly add: (a: number, b: number, c: number) => void;
     readonly add_bias: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly add_columns_head: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly add_output_norms: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly append_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly arg_max: (a: number, b: number) => number;
     readonly attend_head: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number) => void;
+    readonly attend_keeping_head: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number) => void;
     readonly attend_scratch_len: (a: number, b: number) => number;
     readonly carry: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dequantize: (a: number, b: number, c: number, d: number) => number;
@@ -328,6 +346,7 @@ export interface InitOutput {
     readonly group_reduce: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly is_narrow: (a: number) => number;
     readonly is_packed: (a: number) => number;
+    readonly kept_scratch_len: (a: number, b: number, c: number) => number;
     readonly key_diff: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly lag_scores: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number) => number;
     readonly log_sum_exp: (a: number, b: number) => number;
