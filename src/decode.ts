@@ -41,22 +41,30 @@ export class Decoder {
     }
   }
 
+  /** Whether a step appends to buffers as they are. */
+  get hasRoom(): boolean {
+    for (const { length, capacity, nKvHeads } of this.#rows) {
+      for (let head = 0; head < nKvHeads; head++) {
+        if ((length[head] ?? 0) >= (capacity[head] ?? 0)) return false;
+      }
+    }
+    return true;
+  }
+
   /**
    * Reads `token` at the next position; its logits replace those before.
    * @param probe Called after each layer, while the layer's queries are at hand.
    * @throws {KvasirError} `out-of-memory`; the cache is then as before.
    */
   step(token: number, probe: StepProbe | null = null): void {
-    const logits = this.#logitsBuffer();
-    const { seen } = this.#cache;
-    try {
-      this.#read(token, probe);
-      this.#transformer.logits(logits, this.#x, 1);
-    } catch (error) {
-      this.#cache.truncate(seen);
-      throw error;
-    }
-    this.#cache.advance(1);
+    this.#tokenWord[0] = token;
+    this.#transformer.engine.write(this.#token, 0, this.#tokenBytes);
+    this.#step(this.#token, probe);
+  }
+
+  /** As `step` with the token of the last `best`, which nobody need have read yet. */
+  stepBest(): void {
+    this.#step(this.#best, null);
   }
 
   /** Takes the logits of the last of `nTokens` hidden states that prefill made. */
@@ -90,13 +98,24 @@ export class Decoder {
     if (this.#logits !== undefined) engine.free(this.#logits);
   }
 
-  #read(token: number, probe: StepProbe | null): void {
-    const { engine, config } = this.#transformer;
+  #step(token: EngineBuffer, probe: StepProbe | null): void {
+    const logits = this.#logitsBuffer();
+    const { seen } = this.#cache;
+    try {
+      this.#read(token, probe);
+      this.#transformer.logits(logits, this.#x, 1);
+    } catch (error) {
+      this.#cache.truncate(seen);
+      throw error;
+    }
+    this.#cache.advance(1);
+  }
+
+  #read(token: EngineBuffer, probe: StepProbe | null): void {
+    const { config } = this.#transformer;
     const position = this.#cache.seen;
-    if (!this.#hasRoom()) this.#cache.reserve(1);
-    this.#tokenWord[0] = token;
-    engine.write(this.#token, 0, this.#tokenBytes);
-    this.#transformer.embed(this.#x, this.#token, 1);
+    if (!this.hasRoom) this.#cache.reserve(1);
+    this.#transformer.embed(this.#x, token, 1);
     this.#transformer.fillTables(this.#tables, position, 1);
     for (let l = 0; l < config.nLayers; l++) {
       const rows = this.#rows[l];
@@ -112,14 +131,5 @@ export class Decoder {
   #logitsBuffer(): EngineBuffer {
     const { engine, config } = this.#transformer;
     return (this.#logits ??= engine.alloc(F32_BYTES * config.vocabSize, "logits"));
-  }
-
-  #hasRoom(): boolean {
-    for (const { length, capacity, nKvHeads } of this.#rows) {
-      for (let head = 0; head < nKvHeads; head++) {
-        if ((length[head] ?? 0) >= (capacity[head] ?? 0)) return false;
-      }
-    }
-    return true;
   }
 }

@@ -11,8 +11,9 @@ import type { EngineBuffer } from "./engine/engine.ts";
 import { KvasirError } from "./errors.ts";
 import type { Transformer } from "./model/transformer.ts";
 import { prefill, type PrefillOptions, type PrefillProgress } from "./prefill.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import type { ResolvedSession } from "./session-options.ts";
-import type { CompressReason, ReadEvent } from "./types.ts";
+import type { CacheUsage, CompressReason, ReadEvent } from "./types.ts";
 
 /** Tokens that penalties look back at, as in llama.cpp. */
 const N_RECENT = 64;
@@ -28,6 +29,7 @@ export class Sequence {
   readonly cache: KvCache;
   readonly compressor: Compressor;
   readonly decoder: Decoder;
+  readonly #ahead: ReadAhead;
   readonly #parts: SequenceParts;
   readonly #options: ResolvedSession;
   #tokens = { prompt: 0, completion: 0 };
@@ -57,6 +59,7 @@ export class Sequence {
       turnPolicy,
     });
     this.decoder = new Decoder(parts.transformer, this.cache);
+    this.#ahead = new ReadAhead(this, engine.readAhead);
   }
 
   /** Counted since the beginning: read as prompts, shown as answers. */
@@ -87,6 +90,7 @@ export class Sequence {
     segments: readonly Segment[],
     signal: AbortSignal | undefined,
   ): AsyncGenerator<ReadEvent> {
+    this.#ahead.takeBack();
     const tokens = Uint32Array.from([...this.#pending, ...own]);
     const first = this.#pending.length;
     yield* this.makeRoom(tokens.length, signal);
@@ -113,6 +117,29 @@ export class Sequence {
     yield this.#compressed("prompt");
   }
 
+  /**
+   * The most likely next token; steps may then run ahead until `settle`.
+   * @param nMore Tokens that may follow it.
+   */
+  best(nMore: number): Promise<number> {
+    return this.#ahead.best(nMore);
+  }
+
+  /** Takes back what was read ahead of the tokens that were shown: an answer ended. */
+  settle(): void {
+    this.#ahead.takeBack();
+  }
+
+  /** Tokens read: the position of the next one. */
+  get position(): number {
+    return this.cache.seen - this.#ahead.nSteps;
+  }
+
+  /** What the cache holds of the tokens read. */
+  usage(): CacheUsage {
+    return this.cache.usage(this.#ahead.nSteps);
+  }
+
   /** Notes a token of the answer; undefined: one that is not part of it and will not be read. */
   show(token: number | undefined): void {
     this.#tokens.completion++;
@@ -121,14 +148,17 @@ export class Sequence {
 
   /** Reads a token of the answer; the method may drop rows then. */
   async *step(token: number): AsyncGenerator<ReadEvent> {
-    this.decoder.step(token, this.compressor.beginStep());
+    const isRead = this.#ahead.confirm();
+    if (!isRead) this.decoder.step(token, this.compressor.beginStep());
     this.#pending = [];
     this.#remember([token]);
+    if (isRead) return;
     if (await this.compressor.finishStep()) yield this.#compressed("step");
   }
 
   /** Whether one more token can be read, if need be after a compression. */
   canGoOn(): boolean {
+    if (this.#ahead.nSteps > 0) return true;
     return this.compressor.overflow(1) === null || this.compressor.nReread() !== null;
   }
 
@@ -138,6 +168,7 @@ export class Sequence {
    * @throws {KvasirError} `cache-full` where the method cannot, or not enough.
    */
   async *makeRoom(nMore: number, signal: AbortSignal | undefined): AsyncGenerator<ReadEvent> {
+    if (this.#ahead.nSteps > 0) return; // there was room when the step was recorded
     let cause = this.compressor.overflow(nMore);
     // The context and the budget may both be used up.
     for (let n = 0; cause !== null; n++) {
@@ -150,6 +181,7 @@ export class Sequence {
   }
 
   reset(): void {
+    this.#ahead.takeBack();
     this.cache.reset();
     this.#pending = [];
     this.#recent = [];

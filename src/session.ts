@@ -66,8 +66,8 @@ export class LocalSession implements Session {
   usage(): SessionUsage {
     return {
       tokens: this.#sequence.tokens,
-      position: this.#sequence.cache.seen,
-      cache: this.#sequence.cache.usage(),
+      position: this.#sequence.position,
+      cache: this.#sequence.usage(),
       compression: this.#sequence.compressor.report(),
       timing: this.#stopwatch.timing(),
     };
@@ -125,8 +125,10 @@ export class LocalSession implements Session {
     const answer = { text: "" };
     try {
       const reason = yield* this.#answer(options, sampler, answer);
+      this.#sequence.settle();
       yield { type: "done", reason, text: answer.text, usage: this.usage() };
     } finally {
+      this.#sequence.settle();
       this.#conversation.add(input, answer.text);
     }
   }
@@ -143,7 +145,7 @@ export class LocalSession implements Session {
     const yielder = new Yielder();
     for (let n = 1; ; n++) {
       throwIfAborted(options.signal, "generate");
-      const choice = await this.#choose(options, sampler);
+      const choice = await this.#choose(options, sampler, maxTokens - n);
       this.#stopwatch.token();
       if (!ignoreEos && tokenizer.stopTokens.has(choice.token)) {
         const rest = stops.push(pieces.end()).text + stops.end();
@@ -166,11 +168,12 @@ export class LocalSession implements Session {
     }
   }
 
-  async #choose(options: GenerateOptions, sampler: Sampler): Promise<Choice> {
+  /** @param nMore Tokens that may follow. */
+  async #choose(options: GenerateOptions, sampler: Sampler, nMore: number): Promise<Choice> {
     const { logprobs } = options;
     const { decoder, recent } = this.#sequence;
     const isPlain = logprobs === undefined && isGreedy(options);
-    if (isPlain) return { token: await decoder.best() };
+    if (isPlain) return { token: await this.#sequence.best(nMore) };
     const logits = await decoder.logits();
     const token = sampler.sample(logits, recent);
     if (logprobs === undefined) return { token };

@@ -202,18 +202,20 @@ export class KvCache {
    * Exact bytes of all buffers that the cache holds on the engine: rows, positions, headroom and
    * staging. `fullBytes` counts rows alone. Not counted: the host's list of positions, at most 4
    * bytes per row.
+   *
+   * @param nAhead Newest tokens whose rows are in the buffers and are not to be counted.
    */
-  usage(): CacheUsage {
-    const fullRows = this.#seen * this.nLayers * this.nKvHeads;
+  usage(nAhead = 0): CacheUsage {
+    const fullRows = (this.#seen - nAhead) * this.nLayers * this.nKvHeads;
     const perLayer = this.#layers.map((layer, l) => ({
       bytes: layer.byteLength + (this.#before[l]?.byteLength ?? 0),
-      rows: Array.from(layer.length),
+      rows: Array.from(layer.length, (n) => n - nAhead),
     }));
     return {
       fullBytes: fullRows * 2 * codecs[this.codec].rowBytes(this.headDim),
       bytes: this.#store.bytes,
       peakBytes: this.#store.peakBytes,
-      keptRows: this.#layers.reduce((sum, layer) => sum + layer.nRows, 0),
+      keptRows: this.#layers.reduce((sum, layer) => sum + layer.nRows - nAhead * layer.nKvHeads, 0),
       fullRows,
       perLayer,
     };

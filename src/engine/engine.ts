@@ -125,6 +125,11 @@ export interface Engine {
   readonly activations: Activations;
   /** Threads that compute, the caller's included; 1 where the question has no meaning. */
   readonly nThreads: number;
+  /**
+   * Decode steps worth recording before the first one's token has been read: what a read takes is
+   * then no loss. 0 where ops compute at once.
+   */
+  readonly readAhead: number;
   memory(): EngineMemory;
 
   /** @throws {KvasirError} `out-of-memory` with bytes wanted and available. Content is undefined. */

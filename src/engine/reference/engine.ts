@@ -46,6 +46,7 @@ class ReferenceEngine implements Engine {
   readonly name = "reference";
   readonly nThreads = 1;
   readonly activations: Activations;
+  readonly readAhead = 0;
   readonly #f32Types: readonly TensorTypeName[];
   readonly #ledger: Ledger;
   readonly #live = new Set<ReferenceBuffer | ReferenceWeight>();

@@ -32,6 +32,7 @@ import { Pool } from "./pool/pool.ts";
 
 /** Made by create.ts. */
 export class WasmEngine implements Engine {
+  readonly readAhead = 0;
   readonly name = "wasm" as const;
   readonly activations: Activations;
   readonly #kernels: Kernels;

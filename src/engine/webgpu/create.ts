@@ -1,8 +1,14 @@
 // Makes WebGPU engines, or says why there is none.
 import type { Engine } from "../engine.ts";
-import { type DeviceOptions, isSoftware, openDevice } from "./device.ts";
+import { type DeviceOptions, isSoftware, openDevice, USAGE } from "./device.ts";
 import { WebGpuEngine } from "./engine.ts";
 import type { FrequenciesOf } from "./rope-frequencies.ts";
+
+const MAP_READ_MODE = 0x1; // GPUMapMode.READ
+/** About what a decode step of a small model takes. */
+const STEP_MS = 3;
+/** Steps after a stop that are computed in vain. */
+const MAX_READ_AHEAD = 16;
 
 export interface WebGpuOptions extends DeviceOptions {
   /** What the platform has; null where it has none. */
@@ -31,5 +37,26 @@ export async function createWebGpuEngine(options: WebGpuOptions): Promise<WebGpu
   }
   const device = await openDevice(adapter, options);
   if (device === null) return { refusal: "the adapter gives no device" };
-  return { engine: new WebGpuEngine(device, ropeFrequencies, maxBytes) };
+  const readAhead = stepsWithin(await readMilliseconds(device.device));
+  return { engine: new WebGpuEngine(device, ropeFrequencies, readAhead, maxBytes) };
+}
+
+/** How long the host waits for 4 bytes; Deno and Firefox look for finished work on a timer. */
+async function readMilliseconds(device: GPUDevice): Promise<number> {
+  const buffer = device.createBuffer({ size: 4, usage: USAGE.mapRead | USAGE.copyDst });
+  const times: number[] = [];
+  for (let i = 0; i < 2; i++) {
+    device.queue.writeBuffer(buffer, 0, new Uint32Array(1));
+    const begin = performance.now();
+    await buffer.mapAsync(MAP_READ_MODE);
+    times.push(performance.now() - begin);
+    buffer.unmap();
+  }
+  buffer.destroy();
+  return Math.min(...times);
+}
+
+/** Steps that a GPU computes while the host waits for a read, at least one and not too many to lose. */
+function stepsWithin(milliseconds: number): number {
+  return Math.min(MAX_READ_AHEAD, Math.max(1, Math.ceil(milliseconds / STEP_MS)));
 }

@@ -35,6 +35,7 @@ export class WebGpuEngine implements Engine {
   readonly name = "webgpu" as const;
   readonly activations = "f32" as const;
   readonly nThreads = 1;
+  readonly readAhead: number;
   readonly #gpu: GpuDevice;
   readonly #context: OpContext;
   readonly #ledger: Ledger;
@@ -46,8 +47,14 @@ export class WebGpuEngine implements Engine {
   #isDisposed = false;
 
   /** @param limitBytes What callers may hold at once. */
-  constructor(gpu: GpuDevice, frequenciesOf: FrequenciesOf, limitBytes = Infinity) {
+  constructor(
+    gpu: GpuDevice,
+    frequenciesOf: FrequenciesOf,
+    readAhead: number,
+    limitBytes = Infinity,
+  ) {
     this.#gpu = gpu;
+    this.readAhead = readAhead;
     this.#context = new OpContext(gpu);
     this.#ledger = new Ledger(limitBytes);
     this.#weights = new Weights(this.#context);
