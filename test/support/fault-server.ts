@@ -42,6 +42,9 @@ export async function startFaultServer(
     ranges.push(request.headers.range);
     nAnswers += 1;
     response.on("close", () => (nAnswers -= 1));
+    // Readable from pages of other origins.
+    response.setHeader("Access-Control-Allow-Origin", "*");
+    response.setHeader("Access-Control-Expose-Headers", "ETag, Content-Range");
     const status = faults.statuses?.shift();
     if (status !== undefined) response.writeHead(status).end("no");
     else answer(request, response, file, faults, ranges.length);

@@ -9,7 +9,7 @@ import type { Records } from "./records.ts";
 import { storageFull, type Sha256Stream, type StorageDriver } from "./storage.ts";
 
 /** After so many bytes the record says how far the download got; more are lost with the page. */
-const CHECKPOINT_BYTES = 8 * PIECE_BYTES;
+const CHECKPOINT_BYTES = 4 * PIECE_BYTES;
 
 /** Where the bytes come from, in order; an `HttpStream` is one. */
 export interface Feed {
@@ -48,7 +48,7 @@ export async function fill(
   } catch (error) {
     const code = error instanceof KvasirError ? error.code : undefined;
     if (code === "checksum" || code === "storage-full") await filling.discard();
-    throw error;
+    throw code === "storage-full" ? filling.toWhole(error) : error;
   }
 }
 
@@ -60,6 +60,7 @@ class Filling {
   readonly #options: FillOptions;
   #record: StoreRecord;
   #part: Version;
+  #writer: PartWriter | null = null;
 
   constructor(
     driver: StorageDriver,
@@ -81,6 +82,16 @@ class Filling {
     this.#record = { ...record, part: this.#part };
   }
 
+  /** A driver that runs full knows the bytes that it failed at; callers want those of the model. */
+  toWhole(error: unknown): unknown {
+    if (this.#writer === null) return error;
+    const start = this.#part.byteLength;
+    const wanted = this.#feed.validators.size ?? this.#feed.position;
+    // What fitted is certain; browsers blur what they say is free.
+    const fitted = this.#writer.byteLength;
+    return storageFull(this.#record.url, wanted - start, fitted - start, error);
+  }
+
   /** A version that the server has replaced goes first where both do not fit. */
   async makeRoom(): Promise<void> {
     const { size } = this.#feed.validators;
@@ -100,6 +111,7 @@ class Filling {
     await this.#save(this.#record);
     const writer = await this.#driver.write(this.#part.file, this.#part.byteLength);
     const part = new PartWriter(writer, this.#part.pieces, whole);
+    this.#writer = part;
     try {
       await this.#copy(part);
     } catch (error) {

@@ -51,14 +51,18 @@ class DriverStore implements ModelStore {
     const url = keyOf(source);
     const id = idOf(url);
     const { signal, onProgress } = options;
+    const asked = Date.now();
     const stored = await this.#openStored(id, options);
     if (stored !== null) return stored;
     const stopListening = listenToProgress(this.#driver, id, onProgress);
     try {
       return await this.#driver.lock(id, { signal }, async () => {
         stopListening();
-        // Meanwhile somebody else may have stored it.
-        return (await this.#openStored(id, options)) ?? (await this.#openOnline(url, id, options));
+        // Meanwhile somebody else may have stored it; what is so new need not be asked about.
+        const { complete } = await this.#recordOf(url, id);
+        const isNew = complete !== null && complete.storedAt >= asked;
+        const again = isNew ? { ...options, revalidate: false } : options;
+        return (await this.#openStored(id, again)) ?? (await this.#openOnline(url, id, options));
       });
     } finally {
       stopListening();
@@ -146,34 +150,38 @@ class DriverStore implements ModelStore {
     record: StoreRecord,
     options: StoreOptions,
   ): Promise<ByteSource> {
-    const { signal, sha256 } = options;
     const held = await this.#openVersion(id, record);
-    const start = await this.#startOf(record.part);
-    let stream: HttpStream;
-    try {
-      const http = held === null ? this.#http : { ...this.#http, attempts: 1, stallMs: 5_000 };
-      stream = await HttpStream.open(url, http, start, signal);
-    } catch (error) {
-      const isAborted = error instanceof KvasirError && error.code === "aborted";
-      // Offline, or gone from the server: what is stored is still good.
-      if (held !== null && sha256 === undefined && !isAborted && !isChange(error)) return held;
-      await held?.close?.();
-      throw error;
-    }
-    try {
-      if (held !== null && record.complete !== null) {
-        if (isSameFile(stream.validators, record.complete.validators)) {
-          if (sha256 === undefined) return held;
-          return await this.#check(id, record, held, { ...options, sha256 });
-        }
-        // With the patience of a download, which the question was not asked with.
-        await held.close?.();
-        stream.cancel();
-        stream = await HttpStream.open(url, this.#http, start, signal);
+    if (held !== null && record.complete !== null) {
+      const asking = this.#isCurrent(url, record.complete, options);
+      const isCurrent = await closeIfFails(held, asking);
+      if (isCurrent) {
+        const { sha256 } = options;
+        if (sha256 === undefined) return held;
+        return this.#check(id, record, held, { ...options, sha256 });
       }
+      await held.close?.();
+    }
+    const start = await this.#startOf(record.part);
+    const stream = await HttpStream.open(url, this.#http, start, options.signal);
+    try {
       return await this.#download(id, record, stream, start, options);
     } finally {
       stream.cancel();
+    }
+  }
+
+  /** Whether the server still has this version; where it cannot say, what is stored is good. */
+  async #isCurrent(url: string, version: Version, options: StoreOptions): Promise<boolean> {
+    const { signal } = options;
+    try {
+      const http = { ...this.#http, attempts: 1, stallMs: 5_000 };
+      const stream = await HttpStream.open(url, http, 0, signal);
+      stream.cancel();
+      return isSameFile(stream.validators, version.validators);
+    } catch (error) {
+      throwIfAborted(signal, `open "${url}"`);
+      if (error instanceof KvasirError) return true; // offline, or gone from the server
+      throw error;
     }
   }
 
@@ -226,7 +234,7 @@ class DriverStore implements ModelStore {
     const known = record.complete?.sha256;
     const hash = this.#driver.createSha256();
     const totalBytes = held.size;
-    try {
+    const check = async (): Promise<ByteSource> => {
       if (known !== undefined) compareSha256(record.url, known, sha256);
       for (let at = 0; at < totalBytes; at += PIECE_BYTES) {
         const length = Math.min(PIECE_BYTES, totalBytes - at);
@@ -240,10 +248,17 @@ class DriverStore implements ModelStore {
       }
       compareSha256(record.url, actual, sha256);
       return held;
-    } catch (error) {
-      await held.close?.();
-      throw error;
-    }
+    };
+    return closeIfFails(held, check());
+  }
+}
+
+async function closeIfFails<T>(source: ByteSource, step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    await source.close?.();
+    throw error;
   }
 }
 

@@ -123,11 +123,22 @@ async function openInPlace(handle: SyncAccessible): Promise<OpenPart> {
   };
 }
 
+/**
+ * Chromium names a full disk only where the bytes fit its pipe; longer writes end with an AbortError
+ * that could mean anything.
+ */
+const STREAM_WRITE_BYTES = 1 << 19;
+
 async function openStream(handle: FileSystemFileHandle): Promise<OpenPart> {
   const stream = await handle.createWritable();
   return {
     isLate: true,
-    write: async (bytes) => stream.write(bytes as Uint8Array<ArrayBuffer>),
+    async write(bytes) {
+      for (let at = 0; at < bytes.byteLength; at += STREAM_WRITE_BYTES) {
+        const step = bytes.subarray(at, at + STREAM_WRITE_BYTES);
+        await stream.write(step as Uint8Array<ArrayBuffer>);
+      }
+    },
     flush: async () => undefined,
     close: async () => stream.close(),
   };

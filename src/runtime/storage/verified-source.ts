@@ -62,7 +62,7 @@ export class VerifiedSource implements ByteSource {
 
   #piece(index: number): Promise<Uint8Array> {
     const piece = this.#use(index);
-    if (index + 1 < this.#hashes.length) this.#use(index + 1);
+    if (index + 1 < this.#hashes.length) void this.#use(index + 1);
     return piece;
   }
 
@@ -70,7 +70,7 @@ export class VerifiedSource implements ByteSource {
     const piece = this.#pieces.get(index) ?? this.#readPiece(index);
     this.#pieces.delete(index);
     this.#pieces.set(index, piece);
-    piece.catch(() => void this.#pieces.delete(index)); // who reads it gets the error
+    piece.catch(() => this.#pieces.delete(index)); // who reads it gets the error
     for (const oldest of this.#pieces.keys()) {
       if (this.#pieces.size <= MAX_PIECES) break;
       this.#pieces.delete(oldest);
