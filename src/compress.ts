@@ -33,13 +33,18 @@ import {
   Measurer,
 } from "./measure.ts";
 import { StepMeasurer } from "./measure-step.ts";
-import type { Compressor, CompressorOptions, StepProbe } from "./compressor.ts";
+import type {
+  CompressorMemory,
+  CompressorOptions,
+  SequenceCompressor,
+  StepProbe,
+} from "./compressor.ts";
 import { consecutive, followLeader, keptMass, newest } from "./kept-rows.ts";
 import { copyState, layerContext, sequenceOf, stepSequence } from "./method-context.ts";
 import type { ColumnSums } from "./model/transformer.ts";
 import type { CompressionReport } from "./types.ts";
 
-export type { Compressor, CompressorOptions, StepProbe };
+export type { Compressor, CompressorOptions, StepProbe } from "./compressor.ts";
 
 /** Everything that holds for one prompt. */
 interface Prompt {
@@ -62,10 +67,17 @@ interface Prompt {
   readonly positions: Map<number, readonly Uint32Array[]>;
 }
 
-const nothing: CompressionReport = { reason: null, overflowRows: 0, keptMass: [], notes: [] };
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+const blank: CompressorMemory = {
+  state: null,
+  sequence: null,
+  nSteps: 0,
+  report: { reason: null, overflowRows: 0, keptMass: [], notes: [] },
+};
 
 /** @throws {KvasirError} `bad-option`, `unsupported-option`: what cannot work for any prompt. */
-export function createCompressor(options: CompressorOptions): Compressor {
+export function createCompressor(options: CompressorOptions): SequenceCompressor {
   const { method, budget, config, outputWeight } = options;
   const isThere = (name: string): boolean =>
     name !== "valueOutputNorms" || outputWeight !== undefined;
@@ -76,18 +88,15 @@ export function createCompressor(options: CompressorOptions): Compressor {
   return new MethodCompressor(options);
 }
 
-class MethodCompressor implements Compressor {
+class MethodCompressor implements SequenceCompressor {
   readonly needsAllLayers: boolean;
   readonly #options: CompressorOptions;
   readonly #planner: Planner;
   readonly #steps: StepMeasurer;
   #prompt: Prompt | null = null;
-  #report: CompressionReport = nothing;
-  // Of the sequence, over all turns:
-  #state: MethodState = null;
-  #sequence: SequenceMeta | null = null;
+  #memory: Mutable<CompressorMemory> = { ...blank };
+  /** Of the answer; null: not decided since the prompt. */
   #stepBudget: readonly Uint32Array[] | null = null;
-  #nSteps = 0;
 
   constructor(options: CompressorOptions) {
     this.#options = options;
@@ -101,9 +110,9 @@ class MethodCompressor implements Compressor {
     const { cache, method, config } = this.#options;
     const planner = this.#planner;
     const { seen } = cache;
-    const wasFirst = seen === 0 || this.#sequence === null;
+    const wasFirst = seen === 0 || this.#memory.sequence === null;
     if (wasFirst) this.#forget();
-    const known = this.#sequence?.segments ?? null;
+    const known = this.#memory.sequence?.segments ?? null;
     const sequence = sequenceOf(known, seen, nTokens, cause === undefined ? marks : null);
     const { segments } = sequence;
     const lengths = config.layers.map((_, l) => cache.layer(l).length.map((n) => n + nTokens));
@@ -117,12 +126,12 @@ class MethodCompressor implements Compressor {
     const runs = lengths.map(
       (length, l) => isDue && planner.runs(owner(l), length, budget[owner(l)]),
     );
-    if (wasFirst) this.#state = method.onSequence(sequence);
+    if (wasFirst) this.#memory.state = method.onSequence(sequence);
     const isMeasured = runs.includes(true) && method.needs.prefill.length > 0;
     const longest = Math.max(0, ...lengths.flatMap((length) => [...length]));
     this.#prompt = {
       ...{ sequence, cause, wasFirst, budget, runs, windowSize },
-      stateBefore: runs.includes(true) ? copyState(method, this.#state) : this.#state,
+      stateBefore: runs.includes(true) ? copyState(method, this.#memory.state) : this.#memory.state,
       measurer: isMeasured ? new Measurer(this.#measureParts(), longest, windowSize) : null,
       contexts: [],
       signals: new Map(),
@@ -189,7 +198,7 @@ class MethodCompressor implements Compressor {
     const turns = toTurns(method, prompt.mutations, prompt.requests, prompt.lists, cache.seen);
     this.#turn(turns);
     if (prompt.cause === "context") this.#turn(this.#consecutiveTurns(turns));
-    this.#sequence = prompt.cause === undefined ? prompt.sequence : this.#sequence;
+    this.#memory.sequence = prompt.cause === undefined ? prompt.sequence : this.#memory.sequence;
     if (prompt.runs.includes(true)) {
       const reason = prompt.cause === undefined ? "prompt" : "overflow";
       this.#reportOn(reason, prompt.requests, prompt.lists, prompt.signals);
@@ -202,15 +211,15 @@ class MethodCompressor implements Compressor {
   release(): void {
     const prompt = this.#prompt;
     if (prompt === null) return;
-    this.#state = prompt.stateBefore;
+    this.#memory.state = prompt.stateBefore;
     if (prompt.wasFirst) this.#forget();
     this.#free();
   }
 
   beginStep(): StepProbe | null {
-    if (!this.#planner.evictsSteps() || this.#sequence === null) return null;
+    if (!this.#planner.evictsSteps() || this.#memory.sequence === null) return null;
     const { cache, method, config } = this.#options;
-    const isDue = (this.#nSteps + 1) % method.schedule.everySteps === 0;
+    const isDue = (this.#memory.nSteps + 1) % method.schedule.everySteps === 0;
     return {
       layer: (l, queries) => {
         if (l === 0) {
@@ -225,10 +234,10 @@ class MethodCompressor implements Compressor {
   async finishStep(): Promise<boolean> {
     const { method, cache, config } = this.#options;
     const { everySteps } = method.schedule;
-    if (!this.#planner.evictsSteps() || this.#sequence === null) return false;
-    this.#nSteps++;
-    if (this.#nSteps % everySteps !== 0) return false;
-    const sequence = stepSequence(this.#sequence, cache.seen);
+    if (!this.#planner.evictsSteps() || this.#memory.sequence === null) return false;
+    this.#memory.nSteps++;
+    if (this.#memory.nSteps % everySteps !== 0) return false;
+    const sequence = stepSequence(this.#memory.sequence, cache.seen);
     const budget = (this.#stepBudget ??= this.#planner.stepBudget(sequence));
     const nExtra = this.#planner.stepExtra(sequence);
     const requests = new Map<number, KeepRequest>();
@@ -266,7 +275,15 @@ class MethodCompressor implements Compressor {
   }
 
   report(): CompressionReport {
-    return this.#report;
+    return this.#memory.report;
+  }
+
+  memory(): CompressorMemory {
+    return { ...this.#memory, state: copyState(this.#options.method, this.#memory.state) };
+  }
+
+  recall(memory: CompressorMemory): void {
+    this.#memory = { ...memory };
   }
 
   dispose(): void {
@@ -328,7 +345,7 @@ class MethodCompressor implements Compressor {
     const { cache, config } = this.#options;
     const positions = cache.knownPositions(l);
     const own = budget[l] ?? new Uint32Array(config.nKvHeads);
-    const parts = { ...this.#options, sequence, state: this.#state };
+    const parts = { ...this.#options, sequence, state: this.#memory.state };
     return layerContext(parts, l, positions, own, signals);
   }
 
@@ -360,8 +377,8 @@ class MethodCompressor implements Compressor {
     const keptMasses = Array.from(config.layers.keys(), (l) =>
       keptMass(signals.get(l), lists.get(l), config.nKvHeads),
     );
-    const { notes } = method.report(this.#state);
-    this.#report = { reason, overflowRows, keptMass: keptMasses, notes };
+    const { notes } = method.report(this.#memory.state);
+    this.#memory.report = { reason, overflowRows, keptMass: keptMasses, notes };
   }
 
   #measureParts(): MeasureParts {
@@ -370,11 +387,8 @@ class MethodCompressor implements Compressor {
   }
 
   #forget(): void {
-    this.#state = null;
-    this.#sequence = null;
+    this.#memory = { ...blank };
     this.#stepBudget = null;
-    this.#nSteps = 0;
-    this.#report = nothing;
     this.#steps.restart();
   }
 

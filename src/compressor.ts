@@ -2,7 +2,7 @@
 import type { KvCache } from "./cache/kv-cache.ts";
 import type { OverflowCause } from "./compress-plan.ts";
 import type { SelectKernels } from "./compression/kernels.ts";
-import type { Method } from "./compression/method.ts";
+import type { Method, MethodState, SequenceMeta } from "./compression/method.ts";
 import type { Segment } from "./compression/segments.ts";
 import type { EngineBuffer, Weight } from "./engine/engine.ts";
 import type { LayerQueries } from "./measure.ts";
@@ -32,6 +32,17 @@ export interface CompressorOptions {
 /** What a decode step calls when its token has gone through layer `l`. */
 export interface StepProbe {
   layer(l: number, queries: LayerQueries): void;
+}
+
+/** What holds for a sequence over all turns. What is summed up in an answer ends with it. */
+export interface CompressorMemory {
+  /** The method's own. */
+  readonly state: MethodState;
+  /** null: nothing was read. */
+  readonly sequence: SequenceMeta | null;
+  /** Decode steps so far. */
+  readonly nSteps: number;
+  readonly report: CompressionReport;
 }
 
 export interface Compressor {
@@ -82,4 +93,12 @@ export interface Compressor {
   report(): CompressionReport;
   /** Frees everything. */
   dispose(): void;
+}
+
+/** One whose state can be taken out and put back: for forks and snapshots. */
+export interface SequenceCompressor extends Compressor {
+  /** A copy of what holds for the sequence; between prompts. */
+  memory(): CompressorMemory;
+  /** Goes on where `memory` was taken, with the same method, budget and rows. */
+  recall(memory: CompressorMemory): void;
 }

@@ -9,11 +9,18 @@ import type { ModelConfig } from "./model/config.ts";
 import { readModelConfig } from "./model/read-config.ts";
 import { Transformer } from "./model/transformer.ts";
 import type { ModelSource, Runtime } from "./runtime/runtime.ts";
-import { LocalSession } from "./session.ts";
+import { LocalSession, type SessionOwner } from "./session.ts";
 import { createChatTemplate } from "./tokenizer/chat-template.ts";
 import { createTokenizer } from "./tokenizer/from-gguf.ts";
 import { withRate } from "./progress-rate.ts";
-import type { LoadOptions, LoadProgress, Model, Session, SessionOptions } from "./types.ts";
+import type {
+  LoadOptions,
+  LoadProgress,
+  Model,
+  RestoreOptions,
+  Session,
+  SessionOptions,
+} from "./types.ts";
 import { loadWeights, readRopeFactors } from "./weights/load-weights.ts";
 
 /**
@@ -86,7 +93,7 @@ async function loadParsed(
     });
     const kernels = created.hostKernels;
     const transformer = new Transformer(engine, config, weights);
-    const parts = { transformer, tokenizer, chatTemplate, kernels };
+    const parts = { transformer, tokenizer, chatTemplate, kernels, modelHash: weights.hash };
     return new LocalModel(engine, parts, performance.now() - started);
   } catch (error) {
     engine.dispose();
@@ -130,6 +137,10 @@ export class LocalModel implements Model {
   readonly parts: SessionParts;
   readonly #engine: Engine;
   readonly #sessions = new Set<Session>();
+  readonly #owner: SessionOwner = {
+    add: (session) => void this.#sessions.add(session),
+    remove: (session) => this.#forget(session),
+  };
   #isDisposed = false;
 
   constructor(engine: Engine, parts: SessionParts, loadMs: number) {
@@ -144,12 +155,19 @@ export class LocalModel implements Model {
   }
 
   session(options: SessionOptions = {}): Session {
-    if (this.#isDisposed) {
-      throw new KvasirError("disposed", "Cannot make a session: the model was disposed");
-    }
-    const session = new LocalSession(this.parts, options, () => this.#forget(session));
-    this.#sessions.add(session);
-    return session;
+    this.#check("make a session");
+    return new LocalSession(this.parts, options, this.#owner);
+  }
+
+  async restore(
+    snapshot: Blob | ArrayBuffer | Uint8Array,
+    options: RestoreOptions = {},
+  ): Promise<Session> {
+    this.#check("restore a session");
+    const { openSnapshot, resume } = await import("./snapshot/restore.ts");
+    const saved = await openSnapshot(snapshot);
+    this.#check("restore a session");
+    return new LocalSession(this.parts, {}, this.#owner, resume(this.parts, saved, options));
   }
 
   memory(): ReturnType<Engine["memory"]> {
@@ -162,6 +180,11 @@ export class LocalModel implements Model {
     const sessions = [...this.#sessions];
     if (sessions.length === 0) this.#engine.dispose();
     for (const session of sessions) session.dispose();
+  }
+
+  #check(action: string): void {
+    if (!this.#isDisposed) return;
+    throw new KvasirError("disposed", `Cannot ${action}: the model was disposed`);
   }
 
   /** The engine goes with the last session: one in the middle of an answer ends a step later. */

@@ -44,6 +44,7 @@ class SpelledPrompt {
  * Segments of `tokens`, ascending and apart; what lies between is text.
  *
  * @param marks Explicit ones; then nothing is found by itself.
+ * @param isOpen The question is asked later: what would be one is text, or the last shot.
  * @throws {KvasirError} `bad-option` for a text mark that the prompt does not hold.
  */
 export function promptSegments(
@@ -52,15 +53,21 @@ export function promptSegments(
   tokenizer: Tokenizer,
   conversation: Conversation,
   { segments: marks, splitter, protect = [] }: SegmentOptions,
+  isOpen = false,
 ): Segment[] {
   const isChat = typeof input !== "string" && !("tokens" in input);
   if (marks === undefined && splitter === undefined && !isChat) return [];
   const prompt = new SpelledPrompt(tokens, tokenizer);
   const found =
     marks === undefined
-      ? automatic(prompt, isChat ? conversation.contents(input) : null, splitter)
+      ? automatic(prompt, isChat ? conversation.contents(input, isOpen) : null, splitter)
       : explicit(prompt, marks);
-  return cutOverlaps(found).map((segment) =>
+  const isAsked = marks !== undefined || !isOpen;
+  const lastKind = splitter === undefined || splitter === "chat-turn" ? "text" : "shot";
+  const named = isAsked
+    ? found
+    : found.map((one) => (one.kind === "question" ? ({ ...one, kind: lastKind } as const) : one));
+  return cutOverlaps(named).map((segment) =>
     protect.includes(segment.kind) ? { ...segment, isForced: true } : segment,
   );
 }

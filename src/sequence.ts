@@ -1,9 +1,12 @@
 // What a session has read, as tokens: prompts through prefill and compression, the answer token by
 // token, and room made by the method where the model's context or the budget is used up.
 import { KvCache } from "./cache/kv-cache.ts";
-import { createCompressor, type Compressor } from "./compress.ts";
+import { copyCache, restoreCache, type SavedCache, saveCache } from "./cache/snapshot.ts";
+import { createCompressor } from "./compress.ts";
 import type { OverflowCause } from "./compress-plan.ts";
+import type { CompressorMemory, SequenceCompressor } from "./compressor.ts";
 import type { SelectKernels } from "./compression/kernels.ts";
+import type { Method } from "./compression/method.ts";
 import { createMethod } from "./compression/registry.ts";
 import type { Segment } from "./compression/segments.ts";
 import { Decoder } from "./decode.ts";
@@ -25,11 +28,21 @@ export interface SequenceParts {
   readonly kernels: SelectKernels;
 }
 
+/** What `Sequence.save` returns: plain data, its arrays in the engine's byte order (little-endian). */
+export interface SavedSequence {
+  readonly cache: SavedCache;
+  readonly memory: CompressorMemory;
+  readonly tokens: { readonly prompt: number; readonly completion: number };
+  readonly pending: Uint32Array;
+  readonly recent: Uint32Array;
+}
+
 export class Sequence {
   readonly cache: KvCache;
-  readonly compressor: Compressor;
+  readonly compressor: SequenceCompressor;
   readonly decoder: Decoder;
   readonly #ahead: ReadAhead;
+  readonly method: Method;
   readonly #parts: SequenceParts;
   readonly #options: ResolvedSession;
   #tokens = { prompt: 0, completion: 0 };
@@ -46,12 +59,13 @@ export class Sequence {
     const canRestore = budget === undefined || !("bytes" in budget);
     this.#parts = parts;
     this.#options = options;
+    this.method = createMethod(method);
     const shape = { nLayers, nKvHeads, headDim };
     this.cache = new KvCache(engine, { ...shape, codec, headroom, canRestore });
     this.compressor = createCompressor({
       engine,
       cache: this.cache,
-      method: createMethod(method),
+      method: this.method,
       budget,
       kernels: parts.kernels,
       config,
@@ -140,6 +154,23 @@ export class Sequence {
     return this.cache.usage(this.#ahead.nSteps);
   }
 
+  /**
+   * Whether rows may be dropped before the question is known.
+   * @throws {KvasirError} `unsupported-option` where the method chooses by a question that is not
+   *   part of `segments`.
+   */
+  checkQuestion(segments: readonly Segment[]): void {
+    const { id, capabilities, schedule } = this.method;
+    if (!capabilities.queryAware || schedule.prefill === "never") return;
+    if (segments.some(({ kind }) => kind === "question")) return;
+    throw new KvasirError(
+      "unsupported-option",
+      "Cannot read without a question: the method chooses rows by the question's attention, which " +
+        "serves no other one (mark the question in segments, or take a method that does not: " +
+        `expected-attention, keydiff, knorm, lagkv, streaming-llm), got "${id}"`,
+    );
+  }
+
   /** Notes a token of the answer; undefined: one that is not part of it and will not be read. */
   show(token: number | undefined): void {
     this.#tokens.completion++;
@@ -178,6 +209,49 @@ export class Sequence {
       yield this.#compressed("overflow");
       cause = this.compressor.overflow(nMore);
     }
+  }
+
+  /**
+   * A sequence of its own that has read the same.
+   * @throws {KvasirError} `out-of-memory`; nothing stays allocated then.
+   */
+  fork(): Sequence {
+    const fork = new Sequence(this.#parts, this.#options);
+    try {
+      copyCache(fork.cache, this.cache);
+      fork.compressor.recall(this.compressor.memory());
+    } catch (error) {
+      fork.dispose();
+      throw error;
+    }
+    fork.#tokens = { ...this.#tokens };
+    fork.#pending = [...this.#pending];
+    fork.#recent = [...this.#recent];
+    return fork;
+  }
+
+  /** All of it as plain data, for any engine. */
+  async save(): Promise<SavedSequence> {
+    const { engine } = this.#parts.transformer;
+    return {
+      cache: await saveCache(this.cache, engine),
+      memory: this.compressor.memory(),
+      tokens: { ...this.#tokens },
+      pending: Uint32Array.from(this.#pending),
+      recent: Uint32Array.from(this.#recent),
+    };
+  }
+
+  /**
+   * What `save` returned, in place of nothing.
+   * @throws {KvasirError} `bad-snapshot`, `out-of-memory`.
+   */
+  restore(saved: SavedSequence): void {
+    restoreCache(this.cache, this.#parts.transformer.engine, saved.cache);
+    this.compressor.recall(saved.memory);
+    this.#tokens = { ...saved.tokens };
+    this.#pending = [...saved.pending];
+    this.#recent = [...saved.recent];
   }
 
   reset(): void {

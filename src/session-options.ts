@@ -45,7 +45,7 @@ export function resolveSession(options: SessionOptions, activations: Activations
   return { method, budget, codec, chunkSize, headroom, flow, turnPolicy, segments };
 }
 
-function checkSegments({ splitter, protect = [] }: SegmentOptions): void {
+export function checkSegments({ splitter, protect = [] }: SegmentOptions): void {
   if (splitter !== undefined) checkChoice("splitter", splitter, SPLITTERS);
   for (const kind of protect) checkChoice("protect", kind, KINDS);
 }

@@ -7,7 +7,12 @@ import { promptSegments } from "./prompt-segments.ts";
 import type { SampleKernels } from "./sampler/kernels.ts";
 import { createSampler, type Sampler } from "./sampler/sampler.ts";
 import { Sequence } from "./sequence.ts";
-import { resolveGenerate, resolveSession, type ResolvedSession } from "./session-options.ts";
+import {
+  checkSegments,
+  resolveGenerate,
+  resolveSession,
+  type ResolvedSession,
+} from "./session-options.ts";
 import { createStopSequences } from "./stop-sequences.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import type { ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -16,6 +21,9 @@ import type {
   GenerateEvent,
   GenerateInput,
   GenerateOptions,
+  ReadEvent,
+  ReadOptions,
+  SegmentOptions,
   Session,
   SessionOptions,
   SessionUsage,
@@ -28,6 +36,8 @@ export interface SessionParts {
   readonly tokenizer: Tokenizer;
   readonly chatTemplate: ChatTemplate | null;
   readonly kernels: SelectKernels & SampleKernels;
+  /** Of the weights and what the file says about them; snapshots carry it. */
+  readonly modelHash: string;
 }
 
 interface Choice {
@@ -36,23 +46,46 @@ interface Choice {
   readonly topLogprobs?: readonly TokenLogprob[];
 }
 
+/** What holds sessions and frees them: a model. */
+export interface SessionOwner {
+  add(session: Session): void;
+  remove(session: Session): void;
+}
+
+/** What a session goes on from. */
+export interface SessionState {
+  readonly options: ResolvedSession;
+  readonly sequence: Sequence;
+  readonly conversation: Conversation;
+}
+
+const nobody: SessionOwner = { add: () => {}, remove: () => {} };
+
 export class LocalSession implements Session {
   readonly #parts: SessionParts;
   readonly #options: ResolvedSession;
   readonly #sequence: Sequence;
   readonly #conversation: Conversation;
-  readonly #onFree: () => void;
+  readonly #owner: SessionOwner;
   readonly #stopwatch = new Stopwatch();
-  /** The answer in progress. */
-  #running: AsyncGenerator<GenerateEvent> | null = null;
+  /** What is being read, answered or saved. */
+  #running: AsyncGenerator<unknown> | null = null;
   #isDisposed = false;
 
-  constructor(parts: SessionParts, options: SessionOptions, onFree: () => void = () => {}) {
+  /** @param state In place of `options`; default: nothing was read yet. */
+  constructor(
+    parts: SessionParts,
+    options: SessionOptions,
+    owner: SessionOwner = nobody,
+    state?: SessionState,
+  ) {
     this.#parts = parts;
-    this.#options = resolveSession(options, parts.transformer.engine.activations);
-    this.#onFree = onFree;
-    this.#sequence = new Sequence(parts, this.#options);
-    this.#conversation = new Conversation(parts.tokenizer, parts.chatTemplate);
+    this.#options = state?.options ?? resolveSession(options, parts.transformer.engine.activations);
+    this.#owner = owner;
+    this.#sequence = state?.sequence ?? new Sequence(parts, this.#options);
+    this.#conversation =
+      state?.conversation ?? new Conversation(parts.tokenizer, parts.chatTemplate);
+    owner.add(this);
   }
 
   generate(input: GenerateInput, options: GenerateOptions = {}): AsyncIterable<GenerateEvent> {
@@ -60,7 +93,32 @@ export class LocalSession implements Session {
     resolveGenerate(options);
     createStopSequences(options.stop);
     const sampler = createSampler(options, this.#parts.kernels);
-    return this.#guarded(this.#run(input, options, sampler));
+    const run = this.#run(input, options, sampler);
+    return this.#guarded("generate", run, ({ type }) => type === "done");
+  }
+
+  async read(input: GenerateInput, options: ReadOptions = {}): Promise<SessionUsage> {
+    this.#check();
+    checkSegments(options);
+    const events = this.#guarded("read", this.#runRead(input, options));
+    for await (const event of events) options.onProgress?.(event);
+    return this.usage();
+  }
+
+  fork(): Session {
+    this.#check();
+    if (this.#running !== null) throw busy("fork the session");
+    return new LocalSession(this.#parts, {}, this.#owner, {
+      options: this.#options,
+      sequence: this.#sequence.fork(),
+      conversation: this.#conversation.fork(),
+    });
+  }
+
+  async save(): Promise<Blob> {
+    const run = this.#guarded("save the session", this.#runSave(), () => true);
+    for await (const blob of run) return blob;
+    throw new Error("Broken invariant: a snapshot is made or an error is thrown");
   }
 
   usage(): SessionUsage {
@@ -89,17 +147,21 @@ export class LocalSession implements Session {
   }
 
   /**
-   * One answer at a time. `dispose` in the middle of one ends it after the step at hand, whether or
-   * not anyone asks for more; who does is told.
+   * One thing at a time. `dispose` in the middle of one ends it after the step at hand, whether or
+   * not anyone asks for more; who does is told, unless the last event is out.
    */
-  async *#guarded(run: AsyncGenerator<GenerateEvent>): AsyncGenerator<GenerateEvent> {
+  async *#guarded<Event>(
+    action: string,
+    run: AsyncGenerator<Event>,
+    isLast: (event: Event) => boolean = () => false,
+  ): AsyncGenerator<Event> {
     this.#check();
-    if (this.#running !== null) throw busy("generate");
+    if (this.#running !== null) throw busy(action);
     this.#running = run;
     let isDone = false;
     try {
       for await (const event of run) {
-        isDone = event.type === "done";
+        isDone = isLast(event);
         yield event;
       }
       if (!isDone) this.#check();
@@ -113,15 +175,7 @@ export class LocalSession implements Session {
     options: GenerateOptions,
     sampler: Sampler,
   ): AsyncGenerator<GenerateEvent> {
-    const { signal } = options;
-    throwIfAborted(signal, "generate");
-    const own = this.#conversation.tokensOf(input, this.#sequence.cache.seen === 0);
-    const wanted = { ...this.#options.segments, ...options };
-    const { tokenizer } = this.#parts;
-    const segments = promptSegments(input, own, tokenizer, this.#conversation, wanted);
-    this.#stopwatch.start(this.#sequence.nPending + own.length);
-    yield* this.#sequence.read(own, segments, signal);
-    this.#stopwatch.prefilled();
+    yield* this.#readInput(input, options, false);
     const answer = { text: "" };
     try {
       const reason = yield* this.#answer(options, sampler, answer);
@@ -131,6 +185,40 @@ export class LocalSession implements Session {
       this.#sequence.settle();
       this.#conversation.add(input, answer.text);
     }
+  }
+
+  async *#runRead(input: GenerateInput, options: ReadOptions): AsyncGenerator<ReadEvent> {
+    yield* this.#readInput(input, options, true);
+    this.#conversation.add(input, undefined);
+  }
+
+  async *#runSave(): AsyncGenerator<Blob> {
+    const { saveSnapshot } = await import("./snapshot/save.ts");
+    yield await saveSnapshot({
+      parts: this.#parts,
+      options: this.#options,
+      sequence: this.#sequence,
+      conversation: this.#conversation,
+    });
+  }
+
+  /** @param isOpen No answer follows: the last message is left open, and nothing is the question. */
+  async *#readInput(
+    input: GenerateInput,
+    options: SegmentOptions & { readonly signal?: AbortSignal },
+    isOpen: boolean,
+  ): AsyncGenerator<ReadEvent> {
+    const { signal } = options;
+    throwIfAborted(signal, isOpen ? "read" : "generate");
+    const { tokenizer } = this.#parts;
+    const conversation = this.#conversation;
+    const own = conversation.tokensOf(input, this.#sequence.cache.seen === 0, isOpen);
+    const wanted = { ...this.#options.segments, ...options };
+    const segments = promptSegments(input, own, tokenizer, conversation, wanted, isOpen);
+    if (isOpen) this.#sequence.checkQuestion(segments);
+    this.#stopwatch.start(this.#sequence.nPending + own.length);
+    yield* this.#sequence.read(own, segments, signal);
+    this.#stopwatch.prefilled();
   }
 
   async *#answer(
@@ -191,7 +279,7 @@ export class LocalSession implements Session {
 
   #free(): void {
     this.#sequence.dispose();
-    this.#onFree();
+    this.#owner.remove(this);
   }
 }
 
@@ -203,5 +291,8 @@ function isGreedy(options: GenerateOptions): boolean {
 }
 
 function busy(action: string): KvasirError {
-  return new KvasirError("busy", `Cannot ${action}: the session is generating an answer`);
+  return new KvasirError(
+    "busy",
+    `Cannot ${action}: the session is busy reading, answering or saving`,
+  );
 }

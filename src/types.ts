@@ -80,8 +80,21 @@ export interface Model {
   /** Milliseconds from the call of `load` to ready. */
   readonly loadMs: number;
   session(options?: SessionOptions): Session;
+  /**
+   * A session that goes on where it was saved, with the options that it had.
+   *
+   * @param snapshot What `Session.save` returned.
+   * @throws {KvasirError} `bad-snapshot` for a file that is damaged, cut short, of another version or
+   *   of another model; `not-found` for a method that is not there; `out-of-memory`.
+   */
+  restore(snapshot: Blob | ArrayBuffer | Uint8Array, options?: RestoreOptions): Promise<Session>;
   /** Frees weights; sessions of the model are disposed too. */
   dispose(): void;
+}
+
+export interface RestoreOptions {
+  /** Methods of your own, one of which the session may have had. */
+  readonly methods?: readonly MethodDefinition[];
 }
 
 export interface SessionOptions {
@@ -160,6 +173,11 @@ export interface GenerateOptions extends SamplingOptions, SegmentOptions {
   readonly logprobs?: number;
   /** Do not stop at the end-of-text tokens. Default false. */
   readonly ignoreEos?: boolean;
+}
+
+export interface ReadOptions extends SegmentOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (event: ReadEvent) => void;
 }
 
 /** Chat messages, a plain text, or token ids. */
@@ -251,9 +269,34 @@ export interface Session {
   /**
    * Reads `input` and streams the answer. One at a time per session. Breaking out of the loop or
    * aborting leaves the session usable: what was read and answered so far stays in the cache.
+   *
+   * Messages are the new ones alone, or the whole conversation so far with the new ones: what the
+   * session has read is not read again. A conversation that differs from what was read is refused.
    * @throws {KvasirError} `aborted`, `busy`, `cache-full`, `bad-option`.
    */
   generate(input: GenerateInput, options?: GenerateOptions): AsyncIterable<GenerateEvent>;
+  /**
+   * Reads and compresses `input` without an answer: a document that questions follow, here or in
+   * forks and restored sessions. The last message is left open, so that a next one of the same role
+   * goes on in it, after an empty line.
+   * @returns What `usage` says afterwards.
+   * @throws {KvasirError} `unsupported-option` for a method that chooses rows by the question where
+   *   none is marked, `aborted`, `busy`, `cache-full`, `bad-option`.
+   */
+  read(input: GenerateInput, options?: ReadOptions): Promise<SessionUsage>;
+  /**
+   * Another session that has read the same, with a copy of the cache: `usage` counts it there too.
+   * What follows in one is nothing to the other.
+   * @throws {KvasirError} `busy` while the session reads, answers or saves, `out-of-memory`,
+   *   `disposed`.
+   */
+  fork(): Session;
+  /**
+   * The session as a file for `Model.restore`, on any engine and runtime: docs/snapshot.md.
+   * @throws {KvasirError} `busy`, `disposed`, `unsupported-option` for a method whose state is not
+   *   plain data.
+   */
+  save(): Promise<Blob>;
   usage(): SessionUsage;
   /** Forgets everything read; keeps the options. */
   reset(): void;

@@ -240,6 +240,25 @@ export class KvCache {
     return rows.listPositions();
   }
 
+  /** For snapshot.ts: the rows themselves. */
+  get rows(): readonly Rows[] {
+    this.#check();
+    return this.#layers;
+  }
+
+  /** For snapshot.ts: fills the layers of an empty cache, all or, after an error, none. */
+  fill(seen: number, fill: (layer: Rows, l: number, store: RowStore) => void): void {
+    this.#check();
+    assert(this.#seen === 0, "the cache is empty");
+    try {
+      for (const [l, layer] of this.#layers.entries()) fill(layer, l, this.#store);
+      this.#seen = seen;
+    } catch (error) {
+      this.reset();
+      throw error;
+    }
+  }
+
   /** Forgets all rows and frees all buffers. */
   reset(): void {
     this.releaseStaging();

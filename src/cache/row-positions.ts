@@ -13,6 +13,11 @@ export interface RowPositions {
 
 export const noPositions: RowPositions = { list: new Uint32Array(0), runStart: 0 };
 
+/** Ascending positions as such, below `next`: the position that the next row will have. */
+export function storedPositions(positions: Uint32Array, next: number): RowPositions {
+  return splitRun(positions, next);
+}
+
 /** u32[nRows], a fresh array. */
 export function listPositions(positions: RowPositions, nRows: number): Uint32Array {
   const { list, runStart } = positions;

@@ -6,6 +6,7 @@ import type { GgufFile } from "../gguf/parse.ts";
 import type { TensorInfo } from "../gguf/tensor-info.ts";
 import { rowByteLength } from "../gguf/tensor-type.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { Fingerprint } from "./fingerprint.ts";
 import { dequantize } from "./formats/index.ts";
 import { EMBEDDING, layerTensor, OUTPUT, OUTPUT_NORM, ROPE_FACTORS } from "./names.ts";
 
@@ -30,6 +31,8 @@ export interface ModelWeights {
   /** The embedding itself where the model is tied. */
   readonly output: Weight;
   readonly layers: readonly LayerWeights[];
+  /** Tells this model from others; see fingerprint.ts. */
+  readonly hash: string;
 }
 
 export interface LoadWeightsOptions {
@@ -60,7 +63,7 @@ export async function loadWeights(
     const weights = plan(loader, config);
     loader.checkMemory();
     await loader.run();
-    return weights();
+    return { ...weights(), hash: loader.fingerprint.hash(gguf) };
   } catch (error) {
     loader.release();
     throw error;
@@ -80,7 +83,7 @@ export async function readRopeFactors(
 }
 
 /** Names every tensor, and returns what they become once they are loaded. */
-function plan(loader: Loader, config: ModelConfig): () => ModelWeights {
+function plan(loader: Loader, config: ModelConfig): () => Omit<ModelWeights, "hash"> {
   const { hiddenSize, ffnSize, nHeads, nKvHeads, headDim, vocabSize, normEps } = config;
   const norm = (name: string, size: number): (() => Norm) => {
     const weight = loader.vector(name, size);
@@ -150,6 +153,7 @@ interface Job {
 }
 
 class Loader {
+  readonly fingerprint = new Fingerprint();
   readonly #engine: Engine;
   readonly #gguf: GgufFile;
   readonly #options: LoadWeightsOptions;
@@ -195,6 +199,7 @@ class Loader {
           info.byteLength,
           this.#options.signal,
         );
+        this.fingerprint.add(info, blocks);
         const own = this.#engine.alloc(4 * size, name);
         this.#buffers.push(own);
         const values = dequantize(info.type.name, blocks);
@@ -256,6 +261,7 @@ class Loader {
       const n = Math.min(rowsAtOnce, weight.nRows - row);
       const byteOffset = info.byteOffset + row * rowBytes;
       const blocks = await info.source.read(byteOffset, n * rowBytes, this.#options.signal);
+      if (row === 0) this.fingerprint.add(info, blocks);
       this.#engine.writeWeightRows(weight, row, blocks);
       this.#advance(blocks.byteLength);
       throwIfAborted(this.#options.signal, "load the model");

@@ -79,6 +79,8 @@ class ObjectHost {
     if (method === "dispose" && !this.#objects.has(id)) return undefined;
     const result = await this.#invoke(id, method, args);
     if (method === "dispose") this.release(id);
+    // Not every runtime can send a Blob.
+    if (result instanceof Blob) return result.arrayBuffer();
     return isHeld(result) ? this.#hold(result) : result;
   }
 
@@ -89,7 +91,11 @@ class ObjectHost {
     port: MessagePort,
   ): Promise<void> {
     await this.#serve(port, async (outlet) => {
-      const options = { ...(args.at(-1) as object | undefined), signal: outlet.signal };
+      const options = {
+        ...(args.at(-1) as object | undefined),
+        signal: outlet.signal,
+        onProgress: (event: unknown) => outlet.send(event),
+      };
       const result = this.#invoke(id, method, [...args.slice(0, -1), options]);
       if (isStream(result)) await pump(result, outlet, this.#parts.turns);
       else {
@@ -162,6 +168,8 @@ class ObjectHost {
   #modelOf({ model, methods }: Loaded): object {
     const own = {
       session: (options: SessionOptions = {}) => model.session(withOwnMethod(options, methods)),
+      restore: (snapshot: ArrayBuffer | Uint8Array) =>
+        model.restore(snapshot, { methods: [...methods.values()] }),
       memory: () => model.memory(),
       dispose: async () => {
         for (const object of this.#objects.values()) {

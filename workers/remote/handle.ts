@@ -60,18 +60,21 @@ export class Handle<T> {
     return this.#receive(method, args, options);
   }
 
-  /** Calls a method whose options hold a signal; `args` are those before the options. */
-  async run<Key extends MethodOf<T>>(
+  /** Calls a method whose options hold a signal, and perhaps `onProgress`; `args` come before them. */
+  async run<Key extends MethodOf<T>, Event = never>(
     method: Key,
     args: readonly unknown[],
-    options: Options = {},
+    {
+      onProgress,
+      ...options
+    }: Options & { onProgress?: ((event: Event) => void) | undefined } = {},
   ): Promise<Awaited<ResultOf<T, Key>>> {
-    const step = await this.#receive<never, Awaited<ResultOf<T, Key>>>(
-      method,
-      args,
-      options,
-    ).next();
-    return step.value;
+    const steps = this.#receive<Event, Awaited<ResultOf<T, Key>>>(method, args, options);
+    for (;;) {
+      const step = await steps.next();
+      if (step.done === true) return step.value;
+      onProgress?.(step.value);
+    }
   }
 
   /** Lets the worker forget an object that has no `dispose`. */

@@ -5,8 +5,12 @@ import type {
   GenerateEvent,
   GenerateInput,
   GenerateOptions,
+  ReadEvent,
+  ReadOptions,
+  RestoreOptions,
   Session,
   SessionOptions,
+  SessionUsage,
 } from "../../src/types.ts";
 import type { LocalModel } from "../../src/load.ts";
 import type { Async, ModelFacts, WorkerModel, WorkerSession } from "../session-api.ts";
@@ -38,6 +42,16 @@ export class RemoteModel implements WorkerModel {
     return new RemoteSession(await this.#model.open("session", options));
   }
 
+  async restore(
+    snapshot: Blob | ArrayBuffer | Uint8Array,
+    options: RestoreOptions = {},
+  ): Promise<WorkerSession> {
+    if (options.methods !== undefined) throw notSent("restore a session", "methods");
+    // Not every runtime can send a Blob.
+    const bytes = snapshot instanceof Blob ? await snapshot.arrayBuffer() : snapshot;
+    return new RemoteSession(await this.#model.open("restore", bytes));
+  }
+
   memory(): ReturnType<WorkerModel["memory"]> {
     return this.#model.call("memory");
   }
@@ -56,6 +70,20 @@ export class RemoteSession implements WorkerSession {
 
   generate(input: GenerateInput, options: GenerateOptions = {}): AsyncGenerator<GenerateEvent> {
     return this.#session.stream("generate", [input], options);
+  }
+
+  read(input: GenerateInput, options: ReadOptions = {}): Promise<SessionUsage> {
+    return this.#session.run<"read", ReadEvent>("read", [input], options);
+  }
+
+  async fork(): Promise<WorkerSession> {
+    return new RemoteSession(await this.#session.open("fork"));
+  }
+
+  async save(): Promise<Blob> {
+    // The host sends its bytes.
+    const bytes: Blob | ArrayBuffer = await this.#session.call("save");
+    return new Blob([bytes], { type: "application/octet-stream" });
   }
 
   usage(): ReturnType<WorkerSession["usage"]> {
@@ -110,9 +138,13 @@ function remoteTemplate(connection: Connection, id: number | null): Async<ChatTe
 /** @throws {KvasirError} `unsupported-option`: functions cannot be sent. */
 function refuseFunctions({ method }: SessionOptions): void {
   if (typeof method !== "object" || typeof method["create"] !== "function") return;
-  throw new KvasirError(
+  throw notSent("make a session", String(method["id"]));
+}
+
+function notSent(action: string, got: string): KvasirError {
+  return new KvasirError(
     "unsupported-option",
-    `Cannot make a session: a method of your own cannot be sent to a worker; load the model with ` +
-      `methods: [URL of its module] and name it, got the method "${String(method["id"])}"`,
+    `Cannot ${action}: a method of your own cannot be sent to a worker; load the model with ` +
+      `methods: [URL of its module] and name it, got "${got}"`,
   );
 }

@@ -12,6 +12,7 @@ import type {
   GenerateOptions,
   LoadOptions,
   Model,
+  Session,
   SessionOptions,
   SessionUsage,
 } from "../../../src/types.ts";
@@ -79,6 +80,9 @@ export interface FakeModel {
   readonly loads: { source: unknown; options: LoadOptions | undefined }[];
   readonly sessions: SessionOptions[];
   readonly inputs: GenerateInput[];
+  /** Of `read`, and the texts of the files that were restored. */
+  readonly reads: GenerateInput[];
+  readonly restored: string[];
   readonly generateOptions: GenerateOptions[];
   nResets: number;
   isDisposed: boolean;
@@ -104,9 +108,30 @@ export function fakeModel(options: FakeModelOptions = {}): FakeModel {
     loads: [],
     sessions: [],
     inputs: [],
+    reads: [],
+    restored: [],
     generateOptions: [],
     nResets: 0,
     isDisposed: false,
+  };
+  const session: Session = {
+    generate: (input, generateOptions = {}) => {
+      fake.inputs.push(input);
+      fake.generateOptions.push(generateOptions);
+      return stream(options, fake.inputs.length - 1, generateOptions);
+    },
+    read: (input, { onProgress } = {}) => {
+      fake.reads.push(input);
+      onProgress?.({ type: "prefill", done: 200, total: 200 });
+      return Promise.resolve(USAGE);
+    },
+    fork: () => session,
+    save: () => Promise.resolve(new Blob(["a saved session"])),
+    usage: () => USAGE,
+    reset: () => {
+      fake.nResets++;
+    },
+    dispose: () => undefined,
   };
   const model: Model = {
     config: { nLayers: 2, contextLength: options.contextLength ?? 2048 } as ModelConfig,
@@ -116,18 +141,12 @@ export function fakeModel(options: FakeModelOptions = {}): FakeModel {
     loadMs: 610,
     session: (sessionOptions = {}) => {
       fake.sessions.push(sessionOptions);
-      return {
-        generate: (input, generateOptions = {}) => {
-          fake.inputs.push(input);
-          fake.generateOptions.push(generateOptions);
-          return stream(options, fake.inputs.length - 1, generateOptions);
-        },
-        usage: () => USAGE,
-        reset: () => {
-          fake.nResets++;
-        },
-        dispose: () => undefined,
-      };
+      return session;
+    },
+    restore: async (snapshot) => {
+      const bytes = snapshot instanceof Blob ? await snapshot.arrayBuffer() : snapshot;
+      fake.restored.push(new TextDecoder().decode(bytes));
+      return session;
     },
     dispose: () => {
       fake.isDisposed = true;

@@ -26,7 +26,8 @@ async function openOn(engine: Engine, toy: Toy): Promise<LocalModel> {
   const tokenizer = createTokenizer(gguf.metadata);
   const transformer = new Transformer(engine, config, weights);
   const kernels = createHostKernels(module);
-  return new LocalModel(engine, { transformer, tokenizer, chatTemplate: null, kernels }, 0);
+  const parts = { transformer, tokenizer, chatTemplate: null, kernels, modelHash: weights.hash };
+  return new LocalModel(engine, parts, 0);
 }
 
 /** Everything that a model does: prefill, measure, gather, attend over ragged rows, argmax. */

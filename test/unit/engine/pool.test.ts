@@ -93,7 +93,8 @@ async function openOn(engine: Engine, toy: Toy): Promise<LocalModel> {
   const tokenizer = createTokenizer(gguf.metadata);
   const kernels = createHostKernels(module);
   const transformer = new Transformer(engine, config, weights);
-  return new LocalModel(engine, { transformer, tokenizer, chatTemplate: null, kernels }, 0);
+  const parts = { transformer, tokenizer, chatTemplate: null, kernels, modelHash: weights.hash };
+  return new LocalModel(engine, parts, 0);
 }
 
 async function bitsOf(engine: Engine, toy: Toy): Promise<Float32Array[]> {
