@@ -55,7 +55,7 @@ export async function replay(
 ): Promise<void> {
   const { transformer } = model.parts;
   const { nLayers, nKvHeads, headDim } = transformer.config;
-  const codec = transformer.engine.activations === "f32" ? "f32" : "f16";
+  const { codec } = transformer.engine.defaults;
   const headroom = given.length + 1;
   const cache = new KvCache(transformer.engine, { nLayers, nKvHeads, headDim, codec, headroom });
   try {

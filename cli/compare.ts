@@ -122,7 +122,7 @@ async function compare(
     budgetsOf(entry.spec, keeps).map((keep) => ({ ...entry, keep })),
   );
   const progress = new CompareProgress(io, jobs.length + 1);
-  const codec = values.codec ?? (model.engine.activations === "f32" ? "f32" : "f16");
+  const codec = values.codec ?? model.parts.transformer.engine.defaults.codec;
   const { signal } = io;
   const onProgress = (share: number): void => progress.update(share);
   const options: CompareOptions = { model, prompt, codec, signal, onProgress };

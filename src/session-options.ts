@@ -1,9 +1,8 @@
 // Defaults and ranges of what a session is asked for.
-import type { Activations, CodecName } from "./engine/engine.ts";
+import type { EngineDefaults } from "./engine/engine.ts";
 import { KvasirError } from "./errors.ts";
 import type { GenerateOptions, SegmentOptions, SessionOptions } from "./types.ts";
 
-const DEFAULT_CHUNK_SIZE = 128;
 const DEFAULT_HEADROOM = 64;
 const DEFAULT_MAX_TOKENS = 256;
 const MAX_CHUNK_SIZE = 4096;
@@ -11,7 +10,7 @@ const MAX_CHUNK_SIZE = 4096;
 export interface ResolvedSession {
   readonly method: NonNullable<SessionOptions["method"]>;
   readonly budget: SessionOptions["budget"];
-  readonly codec: CodecName;
+  readonly codec: EngineDefaults["codec"];
   readonly chunkSize: number;
   readonly headroom: number;
   readonly flow: "strict" | "usual";
@@ -24,12 +23,12 @@ const SPLITTERS = ["blank-line", "line", "sentence", "Q:", "chat-turn"];
 const KINDS = ["system", "shot", "question", "generated", "text"];
 
 /** @throws {KvasirError} `bad-option` naming the option, its value and the range. */
-export function resolveSession(options: SessionOptions, activations: Activations): ResolvedSession {
+export function resolveSession(options: SessionOptions, defaults: EngineDefaults): ResolvedSession {
   const {
     method = "full",
     budget,
-    codec = activations === "f32" ? "f32" : "f16",
-    chunkSize = DEFAULT_CHUNK_SIZE,
+    codec = defaults.codec,
+    chunkSize = defaults.chunkSize,
     headroom = DEFAULT_HEADROOM,
     flow = "strict",
     turnPolicy,

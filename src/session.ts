@@ -80,7 +80,7 @@ export class LocalSession implements Session {
     state?: SessionState,
   ) {
     this.#parts = parts;
-    this.#options = state?.options ?? resolveSession(options, parts.transformer.engine.activations);
+    this.#options = state?.options ?? resolveSession(options, parts.transformer.engine.defaults);
     this.#owner = owner;
     this.#sequence = state?.sequence ?? new Sequence(parts, this.#options);
     this.#conversation =

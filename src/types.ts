@@ -103,9 +103,9 @@ export interface SessionOptions {
     string | { readonly name: string; readonly [parameter: string]: unknown } | MethodDefinition;
   /** Required for every method but "full". */
   readonly budget?: Budget;
-  /** Storage of the rows. Default "f16"; "f32" with `activations: "f32"`. */
+  /** Storage of the rows. Default "f16"; "f32" with `activations: "f32"` on the CPU. */
   readonly codec?: CodecName;
-  /** Prompt tokens per step of prefill. Default 128. */
+  /** Prompt tokens per step of prefill. Default 128; 1,024 on WebGPU. */
   readonly chunkSize?: number;
   /** Rows kept free for the answer before a growth. Default 64. */
   readonly headroom?: number;

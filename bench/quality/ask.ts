@@ -39,7 +39,7 @@ export const budgetOf = ({ label, keep }: Variant): Budget | undefined =>
 
 /** The codec that sessions store rows in by default. */
 export function codecOf(model: LocalModel): CodecName {
-  return model.engine.activations === "f32" ? "f32" : "f16";
+  return model.parts.transformer.engine.defaults.codec;
 }
 
 /** The greedy answers to `prompt`, each ended by a line break, an end token or `maxTokens`. */

@@ -120,6 +120,13 @@ export interface EngineMemory {
   readonly limitBytes: number;
 }
 
+export interface EngineDefaults {
+  /** How rows are stored. */
+  readonly codec: CodecName;
+  /** Prompt tokens per step of prefill: enough to keep it busy, few enough to stop soon. */
+  readonly chunkSize: number;
+}
+
 export interface Engine {
   readonly name: EngineName;
   readonly activations: Activations;
@@ -130,6 +137,8 @@ export interface Engine {
    * then no loss. 0 where ops compute at once.
    */
   readonly readAhead: number;
+  /** What suits it where nothing is asked for. */
+  readonly defaults: EngineDefaults;
   memory(): EngineMemory;
 
   /** @throws {KvasirError} `out-of-memory` with bytes wanted and available. Content is undefined. */

@@ -36,7 +36,7 @@ export function resume(
       ...(budget !== undefined && { budget }),
       ...(turnPolicy !== undefined && { turnPolicy }),
     },
-    parts.transformer.engine.activations,
+    parts.transformer.engine.defaults,
   );
   const sequence = new Sequence(parts, options);
   try {

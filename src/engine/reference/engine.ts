@@ -8,6 +8,7 @@ import type {
   AttendShape,
   Engine,
   EngineBuffer,
+  EngineDefaults,
   EngineMemory,
   HeadShape,
   LayerRows,
@@ -47,6 +48,7 @@ class ReferenceEngine implements Engine {
   readonly nThreads = 1;
   readonly activations: Activations;
   readonly readAhead = 0;
+  readonly defaults: EngineDefaults;
   readonly #f32Types: readonly TensorTypeName[];
   readonly #ledger: Ledger;
   readonly #live = new Set<ReferenceBuffer | ReferenceWeight>();
@@ -54,6 +56,7 @@ class ReferenceEngine implements Engine {
 
   constructor(options: ReferenceOptions) {
     this.activations = options.activations ?? "f32";
+    this.defaults = { codec: this.activations === "f32" ? "f32" : "f16", chunkSize: 128 };
     this.#f32Types = options.f32Types ?? ["F32", "F16", "BF16"];
     this.#ledger = new Ledger(options.maxBytes ?? Infinity);
   }

@@ -9,6 +9,7 @@ import type {
   Activations,
   Engine,
   EngineBuffer,
+  EngineDefaults,
   EngineMemory,
   HeadShape,
   LayerRows,
@@ -33,6 +34,7 @@ import { Pool } from "./pool/pool.ts";
 /** Made by create.ts. */
 export class WasmEngine implements Engine {
   readonly readAhead = 0;
+  readonly defaults: EngineDefaults;
   readonly name = "wasm" as const;
   readonly activations: Activations;
   readonly #kernels: Kernels;
@@ -51,6 +53,7 @@ export class WasmEngine implements Engine {
   constructor(kernels: Kernels, activations: Activations, maxBytes: number | undefined) {
     this.#kernels = kernels;
     this.activations = activations;
+    this.defaults = { codec: this.activations === "f32" ? "f32" : "f16", chunkSize: 128 };
     this.#arena = new Arena(kernels.memory, maxBytes);
     this.#scratch = new OpScratch(this.#arena);
     this.#multiplier = new Multiplier(kernels, this.#arena, this.#scratch);

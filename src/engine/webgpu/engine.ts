@@ -9,6 +9,7 @@ import type {
   AttendShape,
   Engine,
   EngineBuffer,
+  EngineDefaults,
   EngineMemory,
   HeadShape,
   LayerRows,
@@ -36,6 +37,7 @@ export class WebGpuEngine implements Engine {
   readonly activations = "f32" as const;
   readonly nThreads = 1;
   readonly readAhead: number;
+  readonly defaults: EngineDefaults = { codec: "f16", chunkSize: 1024 };
   readonly #gpu: GpuDevice;
   readonly #context: OpContext;
   readonly #ledger: Ledger;
