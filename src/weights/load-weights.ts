@@ -8,6 +8,7 @@ import { rowByteLength } from "../gguf/tensor-type.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { dequantize } from "./formats/index.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import { EMBEDDING, layerTensor, OUTPUT, OUTPUT_NORM, ROPE_FACTORS } from "./names.ts";
 
 export interface LayerWeights {
@@ -149,7 +150,9 @@ function plan(loader: Loader, config: ModelConfig): () => Omit<ModelWeights, "ha
 interface Job {
   readonly info: TensorInfo;
   readonly byteLength: number;
-  load(): Promise<void>;
+  /** Bytes of each read, which together are the tensor. */
+  readonly slices: readonly number[];
+  load(reads: ReadAhead): Promise<void>;
 }
 
 class Loader {
@@ -172,14 +175,27 @@ class Loader {
   /** A matrix of the engine; the result is there after `run`. */
   matrix(name: string, nRows: number, nCols: number): () => Weight {
     const info = this.#find(name, [nCols, nRows]);
+    const rowBytes = rowByteLength(info.type, nCols);
+    const rowsAtOnce = ROW_STEP * Math.max(1, Math.floor(SLICE_BYTES / rowBytes / ROW_STEP));
+    const slices = Array.from(
+      { length: Math.ceil(nRows / rowsAtOnce) },
+      (_, i) => rowBytes * Math.min(rowsAtOnce, nRows - i * rowsAtOnce),
+    );
     let weight: Weight | undefined;
     this.#jobs.push({
       info,
       byteLength: this.#engine.weightByteLength(info.type.name, nRows, nCols),
-      load: async () => {
+      slices,
+      load: async (reads) => {
         const own = this.#engine.createWeight(name, info.type.name, nRows, nCols);
         this.#weights.push(own);
-        await this.#stream(own, info);
+        for (const [i] of slices.entries()) {
+          const blocks = await reads.next();
+          if (i === 0) this.fingerprint.add(info, blocks);
+          this.#engine.writeWeightRows(own, i * rowsAtOnce, blocks);
+          this.#advance(blocks.byteLength);
+          throwIfAborted(this.#options.signal, "load the model");
+        }
         weight = own;
       },
     });
@@ -193,12 +209,9 @@ class Loader {
     this.#jobs.push({
       info,
       byteLength: 4 * size,
-      load: async () => {
-        const blocks = await info.source.read(
-          info.byteOffset,
-          info.byteLength,
-          this.#options.signal,
-        );
+      slices: [info.byteLength],
+      load: async (reads) => {
+        const blocks = await reads.next();
         this.fingerprint.add(info, blocks);
         const own = this.#engine.alloc(4 * size, name);
         this.#buffers.push(own);
@@ -231,9 +244,10 @@ class Loader {
     const fileOf = ({ info }: Job): number => this.#gguf.sources.indexOf(info.source);
     this.#jobs.sort((a, b) => fileOf(a) - fileOf(b) || a.info.byteOffset - b.info.byteOffset);
     this.#totalBytes = this.#jobs.reduce((sum, job) => sum + job.info.byteLength, 0);
+    const reads = new ReadAhead(this.#jobs, this.#options.signal);
     for (const job of this.#jobs) {
       throwIfAborted(this.#options.signal, "load the model");
-      await job.load();
+      await job.load(reads);
     }
   }
 
@@ -252,20 +266,6 @@ class Loader {
     }
     checkShape(this.#gguf, info, dims);
     return info;
-  }
-
-  async #stream(weight: Weight, info: TensorInfo): Promise<void> {
-    const rowBytes = rowByteLength(info.type, weight.nCols);
-    const rowsAtOnce = ROW_STEP * Math.max(1, Math.floor(SLICE_BYTES / rowBytes / ROW_STEP));
-    for (let row = 0; row < weight.nRows; row += rowsAtOnce) {
-      const n = Math.min(rowsAtOnce, weight.nRows - row);
-      const byteOffset = info.byteOffset + row * rowBytes;
-      const blocks = await info.source.read(byteOffset, n * rowBytes, this.#options.signal);
-      if (row === 0) this.fingerprint.add(info, blocks);
-      this.#engine.writeWeightRows(weight, row, blocks);
-      this.#advance(blocks.byteLength);
-      throwIfAborted(this.#options.signal, "load the model");
-    }
   }
 
   #advance(byteLength: number): void {
