@@ -201,12 +201,15 @@ class Conversation {
     } catch (error) {
       this.#progress.finish();
       if (!(error instanceof KvasirError) || error.code === "device-lost") throw error;
+      // What was said stays in the session's memory.
+      if (answer !== "" || error.code === "aborted") {
+        this.#messages = [...asked, { role: "assistant", content: answer }];
+      }
       if (error.code !== "aborted") {
         if (answer !== "") this.#io.out("\n");
         this.#io.err(errorLine(error));
         return;
       }
-      this.#messages = [...asked, { role: "assistant", content: answer }];
     } finally {
       this.#answer = undefined;
       this.#progress.finish();

@@ -96,12 +96,13 @@ describe("kvasir chat", () => {
     expect(io.stdout()).toBe("Ravens\n");
   });
 
-  test("an error in a turn is one line, the turn is forgotten, the chat goes on", async () => {
+  test("an error in a turn is one line, what was said stays, the chat goes on", async () => {
     const failure = new KvasirError("cache-full", "Cannot read: the cache is full");
     const fake = fakeModel({ failure });
     const io = await chat(fake, fakeInput(["Hi", "Again"]));
     expect(io.stderr()).toContain("kvasir: Cannot read: the cache is full [cache-full]\n");
-    expect(fake.inputs[1]).toEqual([user("Again")]);
+    const said = { role: "assistant", content: "Ravens" };
+    expect(fake.inputs[1]).toEqual([user("Hi"), said, user("Again")]);
   });
 
   test("needs a chat template", async () => {
