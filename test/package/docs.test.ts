@@ -52,6 +52,15 @@ describe("README.md", () => {
   });
 });
 
+describe("docs/worker.md", () => {
+  it.each(snippets("docs/worker.md").map((code, i) => [i + 1, code] as const))(
+    "snippet %i runs",
+    (i, code) => {
+      expect(node(write(`worker-${i}.mjs`, code)).trim()).not.toBe("");
+    },
+  );
+});
+
 describe("docs/user-methods.md", () => {
   const [mine = "", program = ""] = snippets("docs/user-methods.md");
   write("mine.mjs", mine);
