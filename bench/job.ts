@@ -30,6 +30,8 @@ export interface JobSettings {
   readonly engine: EngineName | "auto";
   readonly activations: Activations;
   readonly threads: number;
+  /** Pages: load from what the browser keeps, after a first load that is not timed. */
+  readonly fromStore?: boolean;
   /** null: words, each one token, as the other runtimes are measured with. */
   readonly text: Text | null;
 }

@@ -95,8 +95,8 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
   const model = isFile ? resolve(options.model) : await host.ensureModel(options.model);
   const machine = thisMachine(options.machine);
   const text = readText(options, root);
-  const { engine, activations, threads, rounds } = options;
-  const settings: JobSettings = { engine, activations, threads, text };
+  const { engine, activations, threads, fromStore, rounds } = options;
+  const settings: JobSettings = { engine, activations, threads, fromStore, text };
   const described = await describeModel(model);
   const runtimes = await openRuntimes(options, host, model);
   const before = loadAverage();
@@ -114,7 +114,7 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
       commit,
       machine,
       model: described,
-      settings: { engine, activations, threads, text: text?.name ?? "words", rounds },
+      settings: { ...settings, text: text?.name ?? "words", rounds },
       loadAverage: { before, after: loadAverage() },
       lanes: records,
     });

@@ -19,6 +19,7 @@ export const usage = `npm run bench -- [COMMAND | CASE ...] [options]
   --engine NAME           auto, wasm, webgpu, reference (default auto)
   --activations NAME      q8 or f32 (default q8)
   --threads N             (default 1)
+  --from-store            Chromium: load from what the browser keeps
   --rounds N              (default 5)
   --contexts LIST         decode: lengths of the context (default 64,1024,4096)
   --context N --budget N  compressed cases: tokens read, rows kept (default 4096, 400)
@@ -46,6 +47,7 @@ const specs = {
   engine: { type: "string", default: "auto" },
   activations: { type: "string", default: "q8" },
   threads: { type: "string", default: "1" },
+  "from-store": { type: "boolean", default: false },
   rounds: { type: "string", default: "5" },
   contexts: { type: "string", default: "64,1024,4096" },
   context: { type: "string", default: "4096" },
@@ -81,6 +83,7 @@ export interface BenchOptions {
   readonly engine: EngineName | "auto";
   readonly activations: Activations;
   readonly threads: number;
+  readonly fromStore: boolean;
   readonly rounds: number;
   readonly contexts: readonly number[];
   readonly context: number;
@@ -133,6 +136,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     engine: choice("engine", values.engine, engines),
     activations: choice("activations", values.activations, activations),
     threads: whole("threads", values.threads, 1),
+    fromStore: values["from-store"],
     rounds: whole("rounds", values.rounds, 1),
     contexts: list(values.contexts).map((value) => whole("contexts", value, 1)),
     context: whole("context", values.context, 1),

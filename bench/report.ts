@@ -33,6 +33,7 @@ export function renderReport(record: BenchRecord): string {
 export function speedReport(record: BenchRecord): string {
   const lanes = record.lanes.filter(({ rounds }) => rounds.length > 0);
   const { nPrefill = 0, nTokens = 0, nDecode = 0 } = lanes[0]?.params ?? {};
+  const isStored = record.settings.fromStore === true;
   const table = renderTable(
     [
       { title: "runtime" },
@@ -40,6 +41,7 @@ export function speedReport(record: BenchRecord): string {
       { title: "median", isNumber: true },
       { title: `decode ${nDecode} after ${nTokens}, best`, isNumber: true },
       { title: "median", isNumber: true },
+      { title: `load${isStored ? " from the store" : ""}, ms`, isNumber: true },
     ],
     lanes.map((lane) => [
       lane.runtime,
@@ -47,6 +49,7 @@ export function speedReport(record: BenchRecord): string {
         formatNumber(lane.summary[name]?.best ?? NaN),
         formatNumber(lane.summary[name]?.median ?? NaN),
       ]),
+      formatNumber(lane.summary["loadMs"]?.median ?? NaN),
     ]),
   );
   return [`${note(record)} Tokens a second.`, table, ratioTable(lanes), stoppedList(record)]

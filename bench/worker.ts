@@ -7,7 +7,7 @@ import { caseNamed } from "./cases/index.ts";
 import { isRefusal } from "./cases/quality.ts";
 import type { Facts, Job, Reply } from "./job.ts";
 
-interface Package {
+export interface Package {
   readonly load: typeof loadOn;
 }
 
@@ -15,7 +15,7 @@ export interface Platform {
   /** "node 20.20.2". */
   readonly runtime: string;
   /** What `load` takes for the job's model: pages fetch it first, so that no network is timed. */
-  readonly openModel: (place: string) => Promise<ModelSource>;
+  readonly openModel: (place: string, built: Package, job: Job) => Promise<ModelSource>;
 }
 
 export async function runJob(job: Job, platform: Platform): Promise<Reply> {
@@ -31,7 +31,7 @@ export async function runJob(job: Job, platform: Platform): Promise<Reply> {
 async function run(job: Job, { runtime, openModel }: Platform): Promise<Reply> {
   const { engine, activations, threads } = job.settings;
   const built = (await import(job.entry)) as Package;
-  const source = await openModel(job.model);
+  const source = await openModel(job.model, built, job);
   // Fewer may be had: what is in use is checked below.
   const asked = { engine, activations, threads };
   const model = (await built.load(source, asked)) as LocalModel;

@@ -39,8 +39,9 @@ describe("speedReport", () => {
       "250",
       "60.0",
       "50.0",
+      "-",
     ]);
-    expect(rowsOf(speedReport(peers))).toContainEqual(["wllama", "100", "75.0", "20.0", "15.0"]);
+    expect(rowsOf(speedReport(peers))).toContainEqual(["wllama", "100", "75.0", "20.0", "15.0", "-"]);
   });
 
   it("shows our rates over theirs, round by round", () => {
