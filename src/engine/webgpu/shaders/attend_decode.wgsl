@@ -124,38 +124,69 @@ fn main(
     }
     if (slice < n_slices) {
       let n_rows = min(LANES, end - tile);
-      for (var r = slice; r < n_rows; r += n_slices) {
-        let value = eight_values(place.x + tile + r, octet);
-        let w = weights[r];
-        mixed[0] += w.x * value[0];
-        mixed[1] += w.x * value[1];
-        if (N_SHARED > 1u) {
-          mixed[2] += w.y * value[0];
-          mixed[3] += w.y * value[1];
-        }
-        if (N_SHARED > 2u) {
-          mixed[4] += w.z * value[0];
-          mixed[5] += w.z * value[1];
-        }
-        if (N_SHARED > 3u) {
-          mixed[6] += w.w * value[0];
-          mixed[7] += w.w * value[1];
-        }
+      for (var r = slice; r < n_rows; r += 4u * n_slices) {
+        // Past the end the weight is 0 and the row one that is there.
+        let last = n_rows - 1u;
+        let value_0 = eight_values(place.x + tile + r, octet);
+        let value_1 = eight_values(place.x + tile + min(r + n_slices, last), octet);
+        let value_2 = eight_values(place.x + tile + min(r + 2u * n_slices, last), octet);
+        let value_3 = eight_values(place.x + tile + min(r + 3u * n_slices, last), octet);
+        add_values(&mixed, weights[r], value_0);
+        add_values(&mixed, weight_of(r + n_slices, n_rows), value_1);
+        add_values(&mixed, weight_of(r + 2u * n_slices, n_rows), value_2);
+        add_values(&mixed, weight_of(r + 3u * n_slices, n_rows), value_3);
       }
     }
     workgroupBarrier();
   }
   let all = sum_lanes(lane, total);
-  for (var g = 0u; g < N_SHARED; g++) {
-    if (slice < n_slices) {
-      sums[2u * lane] = mixed[2u * g];
-      sums[2u * lane + 1u] = mixed[2u * g + 1u];
-    }
-    workgroupBarrier();
-    if (first_of_group + g < params.n_groups) {
-      write_head(lane, group.x, first_head + g, top[g], all[g]);
-    }
-    workgroupBarrier();
+  // One head after the other through the same room; constant indices keep `mixed` in registers.
+  let is_used = slice < n_slices;
+  let n_heads = min(N_SHARED, params.n_groups - first_of_group);
+  put(is_used, lane, mixed[0], mixed[1]);
+  write_head(lane, group.x, first_head, n_heads > 0u, top.x, all.x);
+  if (N_SHARED > 1u) {
+    put(is_used, lane, mixed[2], mixed[3]);
+    write_head(lane, group.x, first_head + 1u, n_heads > 1u, top.y, all.y);
+  }
+  if (N_SHARED > 2u) {
+    put(is_used, lane, mixed[4], mixed[5]);
+    write_head(lane, group.x, first_head + 2u, n_heads > 2u, top.z, all.z);
+  }
+  if (N_SHARED > 3u) {
+    put(is_used, lane, mixed[6], mixed[7]);
+    write_head(lane, group.x, first_head + 3u, n_heads > 3u, top.w, all.w);
+  }
+}
+
+// Between barriers: eight channels of this lane's slice to `sums`.
+fn put(is_used: bool, lane: u32, low: vec4f, high: vec4f) {
+  workgroupBarrier();
+  if (is_used) {
+    sums[2u * lane] = low;
+    sums[2u * lane + 1u] = high;
+  }
+  workgroupBarrier();
+}
+
+fn weight_of(r: u32, n_rows: u32) -> vec4f {
+  return select(vec4f(0.0), weights[min(r, LANES - 1u)], r < n_rows);
+}
+
+fn add_values(mixed: ptr<function, array<vec4f, 8>>, w: vec4f, value: array<vec4f, 2>) {
+  (*mixed)[0] += w.x * value[0];
+  (*mixed)[1] += w.x * value[1];
+  if (N_SHARED > 1u) {
+    (*mixed)[2] += w.y * value[0];
+    (*mixed)[3] += w.y * value[1];
+  }
+  if (N_SHARED > 2u) {
+    (*mixed)[4] += w.z * value[0];
+    (*mixed)[5] += w.z * value[1];
+  }
+  if (N_SHARED > 3u) {
+    (*mixed)[6] += w.w * value[0];
+    (*mixed)[7] += w.w * value[1];
   }
 }
 
@@ -179,25 +210,45 @@ fn is_near(row: u32) -> bool {
   return params.position - positions[params.positions_offset + row] < params.window;
 }
 
-// The scores of one row for the shared heads.
+// The scores of one row for the shared heads. Loads go first: they wait for each other otherwise.
 fn scores(row: u32) -> vec4f {
-  let n_quads = HEAD_DIM / 4u;
   var score = vec4f(0.0);
-  for (var octet = 0u; octet < HEAD_DIM / 8u; octet++) {
-    let key = eight_keys(row, octet);
-    let at = 2u * octet;
-    score.x += dot(query[at], key[0]) + dot(query[at + 1u], key[1]);
-    if (N_SHARED > 1u) {
-      score.y += dot(query[at + n_quads], key[0]) + dot(query[at + n_quads + 1u], key[1]);
+  let n_octets = HEAD_DIM / 8u;
+  for (var octet = 0u; octet < n_octets; octet += 4u) {
+    let last = n_octets - 1u;
+    let key_0 = eight_keys(row, octet);
+    let key_1 = eight_keys(row, min(octet + 1u, last));
+    let key_2 = eight_keys(row, min(octet + 2u, last));
+    let key_3 = eight_keys(row, min(octet + 3u, last));
+    score += products(key_0, octet);
+    if (octet + 1u < n_octets) {
+      score += products(key_1, octet + 1u);
     }
-    if (N_SHARED > 2u) {
-      let third = at + 2u * n_quads;
-      score.z += dot(query[third], key[0]) + dot(query[third + 1u], key[1]);
+    if (octet + 2u < n_octets) {
+      score += products(key_2, octet + 2u);
     }
-    if (N_SHARED > 3u) {
-      let fourth = at + 3u * n_quads;
-      score.w += dot(query[fourth], key[0]) + dot(query[fourth + 1u], key[1]);
+    if (octet + 3u < n_octets) {
+      score += products(key_3, octet + 3u);
     }
+  }
+  return score;
+}
+
+fn products(key: array<vec4f, 2>, octet: u32) -> vec4f {
+  let n_quads = HEAD_DIM / 4u;
+  let at = 2u * octet;
+  var score = vec4f(0.0);
+  score.x = dot(query[at], key[0]) + dot(query[at + 1u], key[1]);
+  if (N_SHARED > 1u) {
+    score.y = dot(query[at + n_quads], key[0]) + dot(query[at + n_quads + 1u], key[1]);
+  }
+  if (N_SHARED > 2u) {
+    let third = at + 2u * n_quads;
+    score.z = dot(query[third], key[0]) + dot(query[third + 1u], key[1]);
+  }
+  if (N_SHARED > 3u) {
+    let fourth = at + 3u * n_quads;
+    score.w = dot(query[fourth], key[0]) + dot(query[fourth + 1u], key[1]);
   }
   return score;
 }
@@ -245,7 +296,10 @@ fn sum_lanes(lane: u32, part: vec4f) -> vec4f {
 }
 
 // Adds the slices of one head and writes it.
-fn write_head(lane: u32, split: u32, head: u32, top: f32, total: f32) {
+fn write_head(lane: u32, split: u32, head: u32, is_head: bool, top: f32, total: f32) {
+  if (!is_head) {
+    return;
+  }
   let n_quads = HEAD_DIM / 4u;
   let n_slices = LANES / (HEAD_DIM / 8u);
   let at_split = params.out_offset + (head * params.n_splits + split) * (HEAD_DIM + 2u);
