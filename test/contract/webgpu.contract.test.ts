@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { createReferenceEngine } from "../../src/engine/reference/engine.ts";
 import { webGpuEngine } from "../support/webgpu.ts";
 import { bufferContract } from "./engine/buffers.ts";
-import type { Engines } from "./rig.ts";
+import { projectionContract } from "./engine/projections.ts";
+import { F32_TOLERANCES, type Engines } from "./rig.ts";
 
 let engines: Engines;
 beforeAll(async () => {
@@ -11,3 +12,4 @@ beforeAll(async () => {
 });
 afterAll(() => engines.engine.dispose());
 describe("webgpu: memory", () => bufferContract(() => engines));
+describe("webgpu: projections", () => projectionContract(() => engines, F32_TOLERANCES));

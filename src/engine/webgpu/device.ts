@@ -25,6 +25,8 @@ const USED_LIMITS = [
 const USED_FEATURES: readonly GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query"];
 
 export interface DeviceOptions {
+  /** What the adapter came from: where it is a library's object, it must outlive the device. */
+  readonly gpu?: GPU | null;
   /** Binds no more than this at once. Default: what the adapter allows. */
   readonly maxBindingBytes?: number | undefined;
 }
@@ -45,6 +47,8 @@ export class GpuDevice {
   readonly adapterInfo: GPUAdapterInfo;
   readonly maxBindingBytes: number;
   readonly maxBufferBytes: number;
+  /** Dawn answers nothing any more once it is collected. */
+  readonly #platform: GPU | null;
   #reservedBytes = 0;
   #nextId = 0;
   #isDestroyed = false;
@@ -61,6 +65,7 @@ export class GpuDevice {
       options.maxBindingBytes ?? Infinity,
     );
     this.maxBufferBytes = maxBufferSize;
+    this.#platform = options.gpu ?? null;
     void device.lost.then((info) => this.#onLost(info));
     device.addEventListener("uncapturederror", (event) => {
       const { message } = event.error;

@@ -1,0 +1,22 @@
+// The kernels' texts, linked with the library files that each one names in its header.
+import argmax from "./shaders/argmax.wgsl";
+import argmaxMerge from "./shaders/argmax_merge.wgsl";
+import embed from "./shaders/embed.wgsl";
+import gate from "./shaders/gate.wgsl";
+import activate from "./shaders/lib/activate.wgsl";
+import largest from "./shaders/lib/largest.wgsl";
+import weights from "./shaders/lib/weights.wgsl";
+import matMul from "./shaders/mat_mul.wgsl";
+import matVec from "./shaders/mat_vec.wgsl";
+import rmsNorm from "./shaders/rms_norm.wgsl";
+import { linkShader } from "./pipelines.ts";
+
+export const PROJECT_SHADERS = {
+  argmax: linkShader("argmax", argmax, largest),
+  argmaxMerge: linkShader("argmax_merge", argmaxMerge, largest),
+  embed: linkShader("embed", embed, weights),
+  gate: linkShader("gate", gate, activate),
+  matMul: linkShader("mat_mul", matMul, weights, activate),
+  matVec: linkShader("mat_vec", matVec, weights, activate),
+  rmsNorm: linkShader("rms_norm", rmsNorm),
+} as const;
