@@ -86,7 +86,7 @@ const actions = {
   },
 
   /** Milliseconds to bring a file into memory, by way. */
-  async time(url: string, way: "fetch" | "stored" | "load"): Promise<number> {
+  async time(url: string, way: "fetch" | "stored" | "raw" | "load" | "stream"): Promise<number> {
     const { load, modelStore } = await kvasir();
     const store = await modelStore();
     const started = performance.now();
@@ -98,6 +98,15 @@ const actions = {
       }
       await source.close?.();
     }
+    if (way === "raw") {
+      const driver = createOpfsDriver("kvasir/models");
+      const file = (await driver.list()).find(({ name }) => name.endsWith(".gguf"));
+      const source = await driver.open(file?.name ?? "");
+      for (let at = 0; source !== null && at < source.size; at += 4 << 20) {
+        await source.read(at, Math.min(4 << 20, source.size - at));
+      }
+    }
+    if (way === "stream") (await load(url, { store: false })).dispose();
     if (way === "load") (await load(url, { revalidate: false })).dispose();
     return performance.now() - started;
   },

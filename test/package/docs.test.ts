@@ -1,12 +1,23 @@
 // What the pages tell people to type, typed: the snippets of the README and of docs/ run on the built
 // package with a toy model, and the table of methods is that of the registry. Needs a built dist/.
-import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import { describeMethods } from "../../src/compression/describe-methods.ts";
+import { startFaultServer } from "../support/fault-server.ts";
 import { requireGolden } from "../support/golden.ts";
+import { toyBytes } from "../support/toys.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 // Inside the repository, so that "kvasir" is the package itself.
@@ -24,6 +35,8 @@ function write(name: string, text: string): string {
   writeFileSync(join(folder, name), text);
   return name;
 }
+
+const execute = promisify(execFile);
 
 const node = (...args: string[]): string =>
   execFileSync(process.execPath, args, { cwd: folder, encoding: "utf8" });
@@ -59,6 +72,26 @@ describe("docs/worker.md", () => {
       expect(node(write(`worker-${i}.mjs`, code)).trim()).not.toBe("");
     },
   );
+});
+
+describe("docs/loading.md", () => {
+  it("the snippet loads a model, lists it and deletes it", async () => {
+    const server = await startFaultServer(toyBytes("toy-llama"));
+    const [code = ""] = snippets("docs/loading.md");
+    const program = write(
+      "loading.mjs",
+      code.replace("https://example.com/model.gguf", server.url),
+    );
+    const cache = mkdtempSync(join(folder, "cache-"));
+    const env = { ...process.env, KVASIR_CACHE: cache };
+    const { stdout } = await execute(process.execPath, [program], { cwd: folder, env });
+    await server.close();
+    expect(stdout).toMatch(/^download 707712 of 707712 bytes/m);
+    expect(stdout).toMatch(/^load \d+ of \d+ bytes/m);
+    expect(stdout).toContain(`${server.url} 707712 true`);
+    expect(readdirSync(join(cache, "models"))).toEqual([]);
+    expect(server.ranges).toEqual(["bytes=0-"]);
+  });
 });
 
 describe("docs/user-methods.md", () => {
