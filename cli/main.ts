@@ -12,6 +12,10 @@ const COMMANDS: CommandTable = {
     summary: "Answer one prompt",
     open: async () => (await import("./run.ts")).runCommand(load),
   },
+  press: {
+    summary: "Read and compress a text for questions that come later",
+    open: async () => (await import("./press.ts")).pressCommand(load),
+  },
   chat: {
     summary: "Talk with a model",
     open: async () => {

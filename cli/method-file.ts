@@ -49,7 +49,8 @@ function withParameters(definition: MethodDefinition, rest: string): MethodDefin
   return { ...definition, create: (given = {}) => definition.create({ ...own, ...given }) };
 }
 
-function isDefinition(value: unknown): value is MethodDefinition {
+/** A method of the user's own, as opposed to a name. */
+export function isDefinition(value: unknown): value is MethodDefinition {
   const isObject = typeof value === "object" && value !== null;
   return isObject && "create" in value && typeof value.create === "function" && "id" in value;
 }

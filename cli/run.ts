@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { KvasirError } from "../src/errors.ts";
-import type { ChatMessage } from "../src/tokenizer/tokenizer.ts";
+import type { MethodSpec } from "../src/compression/registry.ts";
 import type { FinishReason, GenerateInput, Model, Session, SessionUsage } from "../src/types.ts";
 import type { Command, CommandIo } from "./command.ts";
+import { inputOf, readText } from "./input.ts";
+import { isDefinition } from "./method-file.ts";
 import {
   ANSWER_OPTIONS,
   checkModelOptions,
@@ -21,6 +23,7 @@ const OPTIONS = {
   ...MODEL_OPTIONS,
   prompt: { type: "text", short: "p", value: "TEXT", help: "The question (required)" },
   file: { type: "text", short: "f", value: "FILE", help: "Text put before the question" },
+  restore: { type: "text", value: "FILE", help: "Go on from a session saved by kvasir press" },
   system: { type: "text", value: "TEXT", help: "System message" },
   ...ANSWER_OPTIONS,
   raw: { type: "flag", help: "Give the text as it is, without the chat template" },
@@ -41,12 +44,14 @@ export function runCommand(load: Load): Command {
       [
         'kvasir run -m model.gguf -p "What is a raven?"',
         'kvasir run -m model.gguf -f report.txt -p "Sum it up" --method snapkv --keep 0.2',
+        'kvasir run -m model.gguf --restore report.kvasir -p "Who wrote it?"',
       ],
     ),
     run: async (args, io) => {
       const values = parseOptions(OPTIONS, args);
       const method = await checkModelOptions(values);
       if (values.prompt === undefined) throw new UsageError("--prompt is required");
+      checkRestore(values, method);
       if (values.raw && values.system !== undefined) {
         throw new UsageError("--system needs the chat template, which --raw leaves out");
       }
@@ -55,8 +60,9 @@ export function runCommand(load: Load): Command {
       const model = await loadModel(load, values, io, progress);
       try {
         const input = inputOf(model, text, values, io);
-        checkLength(model, input);
-        const session = model.session(sessionOptions(values, method));
+        const session = await openSession(model, values, method);
+        // A restored session has read more, and may drop some of it.
+        if (values.restore === undefined) checkLength(model, input);
         await answer(model, session, input, values, io, progress);
       } finally {
         progress.finish();
@@ -68,30 +74,31 @@ export function runCommand(load: Load): Command {
 }
 
 async function promptText(prompt: string, file: string | undefined): Promise<string> {
-  if (file === undefined) return prompt;
-  try {
-    return `${(await readFile(file, "utf8")).trimEnd()}\n\n${prompt}`;
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new KvasirError("not-found", `Cannot read --file: ${why}`, { cause });
-  }
+  return file === undefined ? prompt : `${(await readText(file)).trimEnd()}\n\n${prompt}`;
 }
 
-function inputOf(model: Model, text: string, values: Values, io: CommandIo): GenerateInput {
-  if (values.raw) return text;
-  if (model.chatTemplate === null) {
-    if (values.system !== undefined) {
-      throw new KvasirError(
-        "unsupported-option",
-        "Cannot use --system: the model has no chat template",
-      );
-    }
-    io.err("note: the model has no chat template, so the prompt is given as it is\n");
-    return text;
-  }
-  const system: ChatMessage[] =
-    values.system === undefined ? [] : [{ role: "system", content: values.system }];
-  return [...system, { role: "user", content: text }];
+/** What the saved session has decided already. */
+const SAVED = ["keep", "tokens", "bytes", "codec", "flow", "system"] as const;
+
+function checkRestore(values: Values, method: MethodSpec | undefined): void {
+  if (values.restore === undefined) return;
+  const given = SAVED.find((name) => values[name] !== undefined);
+  if (given !== undefined) throw new UsageError(`--${given} is the saved session's; leave it out`);
+  if (method === undefined || isDefinition(method)) return;
+  throw new UsageError("--method is the saved session's; only a module of your own is needed");
+}
+
+async function openSession(
+  model: Model,
+  values: Values,
+  method: MethodSpec | undefined,
+): Promise<Session> {
+  if (values.restore === undefined) return model.session(sessionOptions(values, method));
+  const bytes = await readFile(values.restore).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new KvasirError("not-found", `Cannot read --restore: ${why}`, { cause });
+  });
+  return model.restore(bytes, isDefinition(method) ? { methods: [method] } : {});
 }
 
 /** @throws {KvasirError} `bad-option` with both numbers when the prompt leaves no room to answer. */
@@ -138,7 +145,7 @@ async function answer(
   if (done === undefined) throw new KvasirError("aborted", "Cannot finish the answer: it was cut");
   const facts: RunFacts = {
     model,
-    method: values.method ?? "full",
+    method: values.restore === undefined ? (values.method ?? "full") : "as saved",
     budget: budgetOf(values),
     usage: done.usage,
   };
