@@ -94,6 +94,13 @@ describe("docs/loading.md", () => {
   });
 });
 
+describe("docs/snapshot.md", () => {
+  it("the program reads, forks, saves and restores", () => {
+    const [program = ""] = snippets("docs/snapshot.md");
+    expect(node(write("snapshot.mjs", program))).toMatch(/\d+ tokens read \d+ bytes\n$/);
+  });
+});
+
 describe("docs/user-methods.md", () => {
   const [mine = "", program = ""] = snippets("docs/user-methods.md");
   write("mine.mjs", mine);
