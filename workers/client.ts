@@ -71,12 +71,33 @@ export function createWorkerSession(
 }
 
 function spawn(): SpawnedWorker {
-  if (typeof Worker === "undefined") {
-    throw new KvasirError("unavailable", "Cannot start a worker: this platform has none");
-  }
-  const url = new URL("./session.worker.js", import.meta.url);
-  const worker = new Worker(url, { type: "module", name: "kvasir" });
+  // Whole literals: bundlers find workers by them.
+  const worker = start(
+    () =>
+      new Worker(new URL("./session.worker.js", import.meta.url), {
+        type: "module",
+        name: "kvasir",
+      }),
+  );
   return { endpoint: worker, onFailure: onFailureOf(worker), terminate: () => worker.terminate() };
+}
+
+function connect(name: string): SpawnedWorker {
+  const url = new URL("./session.worker.js", import.meta.url);
+  const worker = start(() => new SharedWorker(url, { type: "module", name }));
+  const { port } = worker;
+  port.start();
+  return { endpoint: port, onFailure: onFailureOf(worker), terminate: () => port.close() };
+}
+
+/** @throws {KvasirError} `unavailable` where there are no workers, or a page may not have this one. */
+function start<W>(create: () => W): W {
+  try {
+    return create();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new KvasirError("unavailable", `Cannot start a worker: ${why}`, { cause });
+  }
 }
 
 function wholeUrl(place: string): string {
@@ -85,14 +106,6 @@ function wholeUrl(place: string): string {
   } catch (cause) {
     throw new KvasirError("not-found", `Cannot open "${place}": not a URL`, { cause });
   }
-}
-
-function connect(name: string): SpawnedWorker {
-  const url = new URL("./session.worker.js", import.meta.url);
-  const worker = new SharedWorker(url, { type: "module", name });
-  const { port } = worker;
-  port.start();
-  return { endpoint: port, onFailure: onFailureOf(worker), terminate: () => port.close() };
 }
 
 function onFailureOf(worker: AbstractWorker): SpawnedWorker["onFailure"] {

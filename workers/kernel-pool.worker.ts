@@ -1,17 +1,16 @@
 // A worker of the thread pool in browsers and Deno.
 import { type PoolWorkerInit, runPoolWorker } from "../src/engine/wasm/pool/pool-worker.ts";
 
-interface WorkerScope {
-  readonly name: string;
-  readonly navigator?: { readonly locks?: LockManager };
-  readonly reportError: (error: unknown) => void;
+/** As src/runtime/web-worker.ts sends it. */
+interface Start {
+  readonly message: PoolWorkerInit;
+  /** Held while the pool runs, so that the worker's end is noticed. */
+  readonly lock: string;
 }
 
-const scope = globalThis as unknown as WorkerScope;
+const { locks } = (globalThis.navigator as { readonly locks?: LockManager } | undefined) ?? {};
 
-globalThis.onmessage = ({ data }: MessageEvent<PoolWorkerInit>) => {
-  const { locks } = scope.navigator ?? {};
-  if (locks === undefined) runPoolWorker(data);
-  // Held while it runs, so that its end is noticed (src/runtime/web-worker.ts).
-  else locks.request(scope.name, async () => runPoolWorker(data)).catch(scope.reportError);
+globalThis.onmessage = ({ data: { message, lock } }: MessageEvent<Start>) => {
+  if (locks === undefined) runPoolWorker(message);
+  else locks.request(lock, async () => runPoolWorker(message)).catch(reportError);
 };

@@ -15,7 +15,10 @@ export const browserRuntime: Runtime = {
   get hardwareThreads() {
     return guessCores(navigator.hardwareConcurrency);
   },
-  spawnKernelWorker: () => spawnWebWorker(new URL("./kernel-pool.worker.js", import.meta.url)),
+  spawnKernelWorker: () =>
+    spawnWebWorker(
+      () => new Worker(new URL("./kernel-pool.worker.js", import.meta.url), { type: "module" }),
+    ),
 };
 
 async function loadKernels(build: KernelBuild): Promise<WebAssembly.Module> {

@@ -14,5 +14,8 @@ export const denoRuntime: Runtime = {
   get hardwareThreads() {
     return guessCores(navigator.hardwareConcurrency);
   },
-  spawnKernelWorker: () => spawnWebWorker(new URL("./kernel-pool.worker.js", import.meta.url)),
+  spawnKernelWorker: () =>
+    spawnWebWorker(
+      () => new Worker(new URL("./kernel-pool.worker.js", import.meta.url), { type: "module" }),
+    ),
 };

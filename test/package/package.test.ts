@@ -19,6 +19,8 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 const CEILINGS = { browser: 90_000, node: 90_000, deno: 90_000, workerd: 90_000 } as const;
 /** The same with what is imported when it is asked for. */
 const CEILING_LATER = 100_000;
+/** What a page loads that has its model in a worker, and what a worker of the thread pool loads. */
+const CEILING_PAGE = 10_000;
 
 function targets(target: Target): string[] {
   return typeof target === "string" ? [target] : Object.values(target).flatMap(targets);
@@ -91,7 +93,23 @@ describe("entries", () => {
     expect(printed.trim()).toBe("function function");
   });
 
-  for (const entry of ["browser", "workerd"]) {
+  it("of the worker, too", () => {
+    const code = "import('kvasir/worker').then((m) => console.log(Object.keys(m).sort().join()))";
+    const printed = execFileSync(process.execPath, ["-e", code], { cwd: root, encoding: "utf8" });
+    expect(printed.trim()).toBe("KvasirError,createWorkerSession,loadInWorker");
+  });
+
+  for (const entry of ["worker", "kernel-pool.worker"]) {
+    it(`stay under ${CEILING_PAGE} bytes gzipped in ${entry}`, () => {
+      const size = gzipSync(
+        [...graph(join(root, "dist", `${entry}.js`)).values()].join("\n"),
+      ).length;
+      process.stdout.write(`dist/${entry}.js: ${size} bytes gzipped\n`);
+      expect(size).toBeLessThan(CEILING_PAGE);
+    });
+  }
+
+  for (const entry of ["browser", "workerd", "worker", "session.worker", "kernel-pool.worker"]) {
     it(`name no Node module in ${entry}`, () => {
       for (const [path, code] of graph(join(root, "dist", `${entry}.js`))) {
         expect(code, path).not.toMatch(/["']node:/);
