@@ -2,11 +2,11 @@
 import type { SelectKernels } from "./compression/kernels.ts";
 import { Conversation } from "./conversation.ts";
 import { KvasirError, throwIfAborted } from "./errors.ts";
-import type { Transformer } from "./model/transformer.ts";
+import { type LastingParts, LastingSequence } from "./lasting-sequence.ts";
 import { promptSegments } from "./prompt-segments.ts";
 import type { SampleKernels } from "./sampler/kernels.ts";
 import { createSampler, type Sampler } from "./sampler/sampler.ts";
-import { Sequence } from "./sequence.ts";
+import type { Sequence } from "./sequence.ts";
 import {
   checkSegments,
   resolveGenerate,
@@ -31,8 +31,7 @@ import type {
 } from "./types.ts";
 import { Yielder } from "./yielder.ts";
 
-export interface SessionParts {
-  readonly transformer: Transformer;
+export interface SessionParts extends LastingParts {
   readonly tokenizer: Tokenizer;
   readonly chatTemplate: ChatTemplate | null;
   readonly kernels: SelectKernels & SampleKernels;
@@ -55,7 +54,7 @@ export interface SessionOwner {
 /** What a session goes on from. */
 export interface SessionState {
   readonly options: ResolvedSession;
-  readonly sequence: Sequence;
+  readonly sequence: LastingSequence;
   readonly conversation: Conversation;
 }
 
@@ -64,7 +63,7 @@ const nobody: SessionOwner = { add: () => {}, remove: () => {} };
 export class LocalSession implements Session {
   readonly #parts: SessionParts;
   readonly #options: ResolvedSession;
-  readonly #sequence: Sequence;
+  readonly #lasting: LastingSequence;
   readonly #conversation: Conversation;
   readonly #owner: SessionOwner;
   readonly #stopwatch = new Stopwatch();
@@ -82,7 +81,7 @@ export class LocalSession implements Session {
     this.#parts = parts;
     this.#options = state?.options ?? resolveSession(options, parts.transformer.engine.defaults);
     this.#owner = owner;
-    this.#sequence = state?.sequence ?? new Sequence(parts, this.#options);
+    this.#lasting = state?.sequence ?? new LastingSequence(parts, this.#options);
     this.#conversation =
       state?.conversation ?? new Conversation(parts.tokenizer, parts.chatTemplate);
     owner.add(this);
@@ -110,7 +109,7 @@ export class LocalSession implements Session {
     if (this.#running !== null) throw busy("fork the session");
     return new LocalSession(this.#parts, {}, this.#owner, {
       options: this.#options,
-      sequence: this.#sequence.fork(),
+      sequence: this.#lasting.fork(),
       conversation: this.#conversation.fork(),
     });
   }
@@ -134,7 +133,7 @@ export class LocalSession implements Session {
   reset(): void {
     this.#check();
     if (this.#running !== null) throw busy("reset the session");
-    this.#sequence.reset();
+    this.#lasting.reset();
     this.#conversation.reset();
   }
 
@@ -197,7 +196,7 @@ export class LocalSession implements Session {
     yield await saveSnapshot({
       parts: this.#parts,
       options: this.#options,
-      sequence: this.#sequence,
+      sequence: this.#lasting,
       conversation: this.#conversation,
     });
   }
@@ -217,7 +216,7 @@ export class LocalSession implements Session {
     const segments = promptSegments(input, own, tokenizer, conversation, wanted, isOpen);
     if (isOpen) this.#sequence.checkQuestion(segments);
     this.#stopwatch.start(this.#sequence.nPending + own.length);
-    yield* this.#sequence.read(own, segments, signal);
+    yield* this.#lasting.read(own, segments, signal);
     this.#stopwatch.prefilled();
   }
 
@@ -245,13 +244,12 @@ export class LocalSession implements Session {
       const shown = stops.push(pieces.push(choice.token) + (isLast ? pieces.end() : ""));
       const text = shown.text + (isLast ? stops.end() : "");
       answer.text += text;
-      this.#sequence.show(shown.isStopped ? undefined : choice.token);
+      this.#lasting.show(shown.isStopped ? undefined : choice.token);
       yield { type: "token", ...choice, text };
       if (shown.isStopped) return "stop";
       if (isLast) return "length";
       throwIfAborted(options.signal, "generate");
-      yield* this.#sequence.makeRoom(1, options.signal);
-      yield* this.#sequence.step(choice.token);
+      yield* this.#lasting.step(choice.token, options.signal);
       await yielder.pause();
     }
   }
@@ -259,16 +257,19 @@ export class LocalSession implements Session {
   /** @param nMore Tokens that may follow. */
   async #choose(options: GenerateOptions, sampler: Sampler, nMore: number): Promise<Choice> {
     const { logprobs } = options;
-    const { decoder, recent } = this.#sequence;
     const isPlain = logprobs === undefined && isGreedy(options);
-    if (isPlain) return { token: await this.#sequence.best(nMore) };
-    const logits = await decoder.logits();
-    const token = sampler.sample(logits, recent);
+    if (isPlain) return { token: await this.#lasting.best(nMore) };
+    const logits = await this.#lasting.logits();
+    const token = sampler.sample(logits, this.#sequence.recent);
     if (logprobs === undefined) return { token };
     const { tokenizer } = this.#parts;
     const { logprob, top } = sampler.logprobs(logits, token, logprobs);
     const topLogprobs = top.map((one) => ({ ...one, text: tokenizer.piece(one.token) }));
     return { token, logprob, topLogprobs };
+  }
+
+  get #sequence(): Sequence {
+    return this.#lasting.current;
   }
 
   #check(): void {
@@ -278,7 +279,7 @@ export class LocalSession implements Session {
   }
 
   #free(): void {
-    this.#sequence.dispose();
+    this.#lasting.dispose();
     this.#owner.remove(this);
   }
 }

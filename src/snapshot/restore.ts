@@ -3,6 +3,7 @@ import type { MethodDefinition } from "../compression/define-method.ts";
 import { methodNames } from "../compression/registry.ts";
 import { Conversation } from "../conversation.ts";
 import { KvasirError } from "../errors.ts";
+import { LastingSequence } from "../lasting-sequence.ts";
 import { Sequence } from "../sequence.ts";
 import type { SessionParts, SessionState } from "../session.ts";
 import { resolveSession } from "../session-options.ts";
@@ -48,7 +49,8 @@ export function resume(
   }
   const { tokenizer, chatTemplate } = parts;
   const conversation = new Conversation(tokenizer, chatTemplate, saved.conversation);
-  return { options, sequence, conversation };
+  const lasting = new LastingSequence(parts, options, sequence, saved.sequence);
+  return { options, sequence: lasting, conversation };
 }
 
 function methodOf(

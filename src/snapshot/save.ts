@@ -1,6 +1,7 @@
 // A session to a file, and what a file must hold to become one again. The bytes: file.ts.
 import type { Conversation, SavedConversation } from "../conversation.ts";
-import type { SavedSequence, Sequence } from "../sequence.ts";
+import type { LastingSequence } from "../lasting-sequence.ts";
+import type { SavedSequence } from "../sequence.ts";
 import type { SessionParts } from "../session.ts";
 import type { ResolvedSession } from "../session-options.ts";
 import { writeSnapshot } from "./file.ts";
@@ -22,7 +23,7 @@ export interface SavedSession {
 export interface SaveRequest {
   readonly parts: SessionParts;
   readonly options: ResolvedSession;
-  readonly sequence: Sequence;
+  readonly sequence: LastingSequence;
   readonly conversation: Conversation;
 }
 
@@ -30,7 +31,7 @@ export interface SaveRequest {
 export async function saveSnapshot(request: SaveRequest): Promise<Blob> {
   const { parts, sequence, conversation } = request;
   const { tokenizer, modelHash, transformer } = parts;
-  const { id, version, parameters } = sequence.method;
+  const { id, version, parameters } = sequence.current.method;
   const { method: _, ...options } = request.options;
   const saved: SavedSession = {
     model: { hash: modelHash, tokenizer: tokenizer.hash, name: transformer.config.name },
