@@ -3,6 +3,7 @@ import { createReferenceEngine } from "../../src/engine/reference/engine.ts";
 import { webGpuEngine } from "../support/webgpu.ts";
 import { attentionContract } from "./engine/attention.ts";
 import { denseMaskContract } from "./engine/dense-mask.ts";
+import { measureContract } from "./engine/measure.ts";
 import { rowsContract } from "./engine/rows.ts";
 import { F32_TOLERANCES, type Engines } from "./rig.ts";
 
@@ -13,5 +14,6 @@ beforeAll(async () => {
 });
 afterAll(() => engines.engine.dispose());
 describe("webgpu: rows", () => rowsContract(() => engines, F32_TOLERANCES));
+describe("webgpu: measure", () => measureContract(() => engines));
 describe("webgpu: mask", () => denseMaskContract(() => engines.engine));
 describe("webgpu: attention", () => attentionContract(() => engines, F32_TOLERANCES));
