@@ -25,12 +25,14 @@ const entries = [
 
 const inputs = (list) => Object.fromEntries(list.map(({ name, source }) => [name, source]));
 
-/** Shaders become strings. */
+/** Shaders become strings, without comments and indentation. */
 const wgsl = {
   name: "wgsl",
   transform(code, id) {
     if (!id.endsWith(".wgsl")) return null;
-    return { code: `export default ${JSON.stringify(code)};`, map: null };
+    const lines = code.split("\n").map((line) => line.replace(/\/\/.*/, "").trim());
+    const text = lines.filter((line) => line !== "").join("\n");
+    return { code: `export default ${JSON.stringify(text)};`, map: null };
   },
 };
 
@@ -87,7 +89,7 @@ const output = {
 export default [
   {
     input: inputs(entries),
-    external: /^node:/,
+    external: /^(node:|webgpu$)/,
     output,
     treeshake: { moduleSideEffects: false },
     plugins: [

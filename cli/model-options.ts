@@ -35,7 +35,7 @@ export const MODEL_OPTIONS = {
   bytes: { type: "bytes", value: "SIZE", help: "Budget: size of the whole cache, 64MB or 10MiB" },
   engine: {
     type: "choice",
-    choices: ["auto", "wasm", "reference"],
+    choices: ["auto", "webgpu", "wasm", "reference"],
     help: "What computes (default: auto)",
   },
   activations: {

@@ -29,7 +29,7 @@ const OPTIONS = {
   },
   engine: {
     type: "choice",
-    choices: ["auto", "wasm", "reference"],
+    choices: ["auto", "webgpu", "wasm", "reference"],
     help: "What computes (default: auto)",
   },
   activations: {

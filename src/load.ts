@@ -31,7 +31,7 @@ import { loadWeights, readRopeFactors } from "./weights/load-weights.ts";
  *
  * @param source Path, URL, File or Blob, bytes, or a ByteSource of your own.
  * @param options.engine Default "auto": the fastest that works here.
- * @param options.activations Default "q8" (int8 per block of 32, fast); "f32" multiplies dequantised
+ * @param options.activations Default "q8" (int8 per block of 32, fast; on the CPU); "f32" multiplies dequantised
  *   weights in f32 and is what parity with f32 oracles runs on.
  * @returns The model; `dispose` it to free the weights.
  * @throws {KvasirError} `not-found`, `network`, `checksum`, `storage-full`, `bad-gguf`,
@@ -79,8 +79,7 @@ async function loadParsed(
   const config = withRopeFactors(plain, await readRopeFactors(gguf, plain.headDim));
   const tokenizer = createTokenizer(gguf.metadata);
   const chatTemplate = createChatTemplate(gguf.metadata, tokenizer);
-  const activations = options.activations ?? (name === "reference" ? "f32" : "q8");
-  const threads = options.threads ?? defaultThreads(gguf, runtime);
+  const { activations, threads = defaultThreads(gguf, runtime) } = options;
   const created = await createEngine({ engine: name, activations, runtime, threads });
   if (created === null) {
     throw new KvasirError("unavailable", "Cannot load the model: no engine works on this platform");

@@ -7,11 +7,12 @@ import type { Activations, Engine, EngineName } from "./engine.ts";
 import { createReferenceEngine } from "./reference/engine.ts";
 import { createThreadedWasmEngine, createWasmEngine } from "./wasm/create.ts";
 import { usableBuilds } from "./wasm/features.ts";
-import { createHostKernels } from "./wasm/select-kernels.ts";
+import { createHostKernels, type RopeKernels } from "./wasm/select-kernels.ts";
 
 export interface CreateEngineOptions {
   readonly engine: EngineName | "auto";
-  readonly activations: Activations;
+  /** Default: what suits the engine, "f32" on `reference` and `webgpu`, "q8" on `wasm`. */
+  readonly activations?: Activations | undefined;
   readonly runtime: Runtime;
   /** Default 1. */
   readonly threads?: number | undefined;
@@ -34,21 +35,18 @@ export interface CreatedEngine {
 export async function createEngine(options: CreateEngineOptions): Promise<CreatedEngine | null> {
   const { build, module } = await loadKernels(options.runtime);
   const hostKernels = createHostKernels(module);
-  if (options.engine === "wasm" || options.engine === "auto") {
-    const threaded = await createThreaded(options, build);
-    if (threaded !== null) return { engine: threaded, hostKernels, build, refusals: [] };
-  }
+  const kernels = { build, module, hostKernels };
   if (options.engine !== "auto") {
-    const engine = create(options.engine, module, options.activations);
+    const engine = await create(options.engine, kernels, options);
     return { engine, hostKernels, build, refusals: [] };
   }
   const refusals: { engine: EngineName; reason: string }[] = [];
-  for (const name of ["wasm", "reference"] as const) {
+  for (const name of ["webgpu", "wasm", "reference"] as const) {
     try {
-      const engine = create(name, module, options.activations);
+      const engine = await create(name, kernels, options);
       return { engine, hostKernels, build, refusals };
     } catch (error) {
-      if (!(error instanceof KvasirError)) throw error;
+      if (!(error instanceof KvasirError) || error.code === "bad-option") throw error;
       refusals.push({ engine: name, reason: error.message });
     }
   }
@@ -60,7 +58,7 @@ const MAX_THREADS = 64;
 
 /** The engine with the threads asked for; null for one thread, or where there can be no more. */
 async function createThreaded(
-  { threads = 1, runtime, activations }: CreateEngineOptions,
+  { threads = 1, runtime, activations = "q8" }: CreateEngineOptions,
   build: KernelBuild,
 ): Promise<Engine | null> {
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
@@ -101,22 +99,42 @@ async function loadKernels(
   throw failure;
 }
 
-function create(name: EngineName, module: WebAssembly.Module, activations: Activations): Engine {
-  switch (name) {
-    case "wasm":
-      return createWasmEngine({ module, activations });
-    case "reference":
-      if (activations === "q8") {
-        throw new KvasirError(
-          "unsupported-option",
-          'Cannot create engine "reference": it computes in f32 only; ask for activations "f32"',
-        );
-      }
-      return createReferenceEngine();
-    case "webgpu":
-      throw new KvasirError(
-        "unavailable",
-        'Cannot create engine "webgpu": this build has the engines wasm and reference',
-      );
+interface LoadedKernels {
+  readonly build: KernelBuild;
+  readonly module: WebAssembly.Module;
+  readonly hostKernels: RopeKernels;
+}
+
+async function create(
+  name: EngineName,
+  { build, module, hostKernels }: LoadedKernels,
+  options: CreateEngineOptions,
+): Promise<Engine> {
+  const { activations } = options;
+  if (name === "wasm") {
+    const threaded = await createThreaded(options, build);
+    return threaded ?? createWasmEngine({ module, activations: activations ?? "q8" });
   }
+  if (activations === "q8") {
+    throw new KvasirError(
+      "unsupported-option",
+      `Cannot create engine "${name}": it computes in f32 only; ask for activations "f32"`,
+    );
+  }
+  return name === "reference" ? createReferenceEngine() : createGpuEngine(options, hostKernels);
+}
+
+async function createGpuEngine(
+  { engine, runtime }: CreateEngineOptions,
+  kernels: RopeKernels,
+): Promise<Engine> {
+  const gpu = ((await runtime.gpu?.()) ?? null) as GPU | null;
+  const { createWebGpuEngine } = await import("./webgpu/create.ts");
+  const result = await createWebGpuEngine({
+    gpu,
+    ropeFrequencies: (frequencies) => kernels.ropeFrequencies(frequencies),
+    allowsSoftware: engine === "webgpu",
+  });
+  if ("engine" in result) return result.engine;
+  throw new KvasirError("unavailable", `Cannot create engine "webgpu": ${result.refusal}`);
 }

@@ -15,6 +15,7 @@ export const browserRuntime: Runtime = {
   get hardwareThreads() {
     return guessCores(navigator.hardwareConcurrency);
   },
+  gpu: async () => navigator.gpu ?? null,
   spawnKernelWorker: () =>
     spawnWebWorker(
       () => new Worker(new URL("./kernel-pool.worker.js", import.meta.url), { type: "module" }),

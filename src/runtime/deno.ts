@@ -14,6 +14,7 @@ export const denoRuntime: Runtime = {
   get hardwareThreads() {
     return guessCores(navigator.hardwareConcurrency);
   },
+  gpu: async () => navigator.gpu ?? null,
   spawnKernelWorker: () =>
     spawnWebWorker(
       () => new Worker(new URL("./kernel-pool.worker.js", import.meta.url), { type: "module" }),

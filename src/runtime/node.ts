@@ -31,7 +31,20 @@ export const nodeRuntime: Runtime = {
     return countCores();
   },
   spawnKernelWorker,
+  gpu: () => (dawn ??= openDawn()),
 };
+
+let dawn: Promise<object | null> | undefined;
+
+/** The optional package `webgpu`; null where it is not installed or has no build for this machine. */
+async function openDawn(): Promise<object | null> {
+  try {
+    const { create } = await import("webgpu");
+    return create([]);
+  } catch {
+    return null;
+  }
+}
 
 /** Physical cores that this process may use; Linux alone tells. */
 function countCores(): number {

@@ -20,6 +20,8 @@ export interface Runtime {
    * memory cannot be shared with them.
    */
   spawnKernelWorker?(): KernelWorker | null;
+  /** `navigator.gpu`, or what stands for it; null or absent where there is no WebGPU. */
+  gpu?(): Promise<object | null>;
 }
 
 export interface KernelWorker {

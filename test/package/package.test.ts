@@ -16,9 +16,9 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 };
 
 /** Bytes after gzip that an entry may cost with everything that it imports at once. */
-const CEILINGS = { browser: 90_000, node: 90_000, deno: 90_000, workerd: 90_000 } as const;
-/** The same with what is imported when it is asked for. */
-const CEILING_LATER = 100_000;
+const CEILINGS = { browser: 95_000, node: 95_000, deno: 95_000, workerd: 95_000 } as const;
+/** The same with what is imported when it is asked for: the WebGPU engine with its shaders. */
+const CEILING_LATER = 130_000;
 /** What a page loads that has its model in a worker, and what a worker of the thread pool loads. */
 const CEILING_PAGE = 10_000;
 

@@ -48,7 +48,7 @@ export class GpuDevice {
   readonly maxBindingBytes: number;
   readonly maxBufferBytes: number;
   /** Dawn answers nothing any more once it is collected. */
-  readonly #platform: GPU | null;
+  readonly platform: GPU | null;
   #reservedBytes = 0;
   #nextId = 0;
   #isDestroyed = false;
@@ -65,7 +65,7 @@ export class GpuDevice {
       options.maxBindingBytes ?? Infinity,
     );
     this.maxBufferBytes = maxBufferSize;
-    this.#platform = options.gpu ?? null;
+    this.platform = options.gpu ?? null;
     void device.lost.then((info) => this.#onLost(info));
     device.addEventListener("uncapturederror", (event) => {
       const { message } = event.error;
