@@ -11,7 +11,6 @@ const entries = [
   { name: "node", source: "src/entry/node.ts" },
   { name: "deno", source: "src/entry/deno.ts" },
   { name: "browser", source: "src/entry/browser.ts" },
-  { name: "workerd", source: "src/entry/workerd.ts" },
   { name: "worker", source: "workers/client.ts", hasTypes: true },
   { name: "worker.node", source: "workers/client.node.ts" },
   { name: "worker.deno", source: "workers/client.deno.ts" },
@@ -22,6 +21,19 @@ const entries = [
   { name: "kernel-pool.node.worker", source: "workers/kernel-pool.node.worker.ts" },
   { name: "cli", source: "cli/main.ts" },
 ].filter(({ source }) => existsSync(source));
+
+/** In one file: what is uploaded to Workers is a list of modules, and it is easily one too short. */
+const single = [{ name: "workerd", source: "src/entry/workerd.ts" }];
+
+/** There are no GPUs: their engine stays out. */
+const noGpu = {
+  name: "no-gpu",
+  resolveId: (source) => (source.endsWith("/webgpu/create.ts") ? "\0no-gpu" : null),
+  load: (id) =>
+    id === "\0no-gpu"
+      ? 'export const createWebGpuEngine = async () => ({ refusal: "Workers have no GPU" });'
+      : null,
+};
 
 const inputs = (list) => Object.fromEntries(list.map(({ name, source }) => [name, source]));
 
@@ -86,21 +98,23 @@ const output = {
   paths: (id) => (kernelFile.test(id) ? `.${kernelFile.exec(id)[0]}` : id),
 };
 
+const code = [kernels, wgsl, nodeResolve(), esbuild({ target: "es2022", minify: true })];
+const treeshake = { moduleSideEffects: false };
+
 export default [
   {
     input: inputs(entries),
     external: /^(node:|webgpu$)/,
     output,
-    treeshake: { moduleSideEffects: false },
-    plugins: [
-      clean,
-      kernels,
-      notices,
-      wgsl,
-      nodeResolve(),
-      esbuild({ target: "es2022", minify: true }),
-    ],
+    treeshake,
+    plugins: [clean, notices, ...code],
   },
+  ...single.map((entry) => ({
+    input: inputs([entry]),
+    output: { ...output, inlineDynamicImports: true },
+    treeshake,
+    plugins: [noGpu, ...code],
+  })),
   {
     input: inputs(entries.filter(({ hasTypes }) => hasTypes)),
     external: /\.wgsl$/,

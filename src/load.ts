@@ -10,8 +10,7 @@ import { readModelConfig } from "./model/read-config.ts";
 import { Transformer } from "./model/transformer.ts";
 import type { ModelSource, Runtime } from "./runtime/runtime.ts";
 import { LocalSession, type SessionOwner } from "./session.ts";
-import { createChatTemplate } from "./tokenizer/chat-template.ts";
-import { createTokenizer } from "./tokenizer/from-gguf.ts";
+import type { ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
 import { withRate } from "./progress-rate.ts";
 import type {
   LoadOptions,
@@ -51,6 +50,8 @@ export async function load(
     ...(options.store === undefined ? {} : { store: options.store }),
     ...(options.revalidate === undefined ? {} : { revalidate: options.revalidate }),
   };
+  // Asked for now, awaited when it is needed: an error is told then.
+  tokenizerCode().catch(() => {});
   const opened = await runtime.openByteSource(source, {
     ...openOptions,
     ...(sha256 === undefined ? {} : { sha256 }),
@@ -77,8 +78,7 @@ async function loadParsed(
   const { runtime, engine: name = "auto", signal } = options;
   const plain = readModelConfig(gguf);
   const config = withRopeFactors(plain, await readRopeFactors(gguf, plain.headDim));
-  const tokenizer = createTokenizer(gguf.metadata);
-  const chatTemplate = createChatTemplate(gguf.metadata, tokenizer);
+  const { tokenizer, chatTemplate } = await readText(gguf);
   const { activations, threads = defaultThreads(gguf, runtime) } = options;
   const created = await createEngine({ engine: name, activations, runtime, threads });
   if (created === null) {
@@ -98,6 +98,19 @@ async function loadParsed(
     engine.dispose();
     throw error;
   }
+}
+
+/** The code for text comes while the file's header does; that of templates only where there is one. */
+const tokenizerCode = () => import("./tokenizer/from-gguf.ts");
+
+async function readText({ metadata }: GgufFile): Promise<{
+  readonly tokenizer: Tokenizer;
+  readonly chatTemplate: ChatTemplate | null;
+}> {
+  const tokenizer = (await tokenizerCode()).createTokenizer(metadata);
+  if (!metadata.has("tokenizer.chat_template")) return { tokenizer, chatTemplate: null };
+  const { createChatTemplate } = await import("./tokenizer/chat-template.ts");
+  return { tokenizer, chatTemplate: createChatTemplate(metadata, tokenizer) };
 }
 
 /** Beyond it, one token's work is too little to divide further. */

@@ -4,7 +4,6 @@ import { KvasirError } from "../errors.ts";
 import type { KernelBuild, Runtime } from "../runtime/runtime.ts";
 import type { SampleKernels } from "../sampler/kernels.ts";
 import type { Activations, Engine, EngineName } from "./engine.ts";
-import { createReferenceEngine } from "./reference/engine.ts";
 import { createThreadedWasmEngine, createWasmEngine } from "./wasm/create.ts";
 import { usableBuilds } from "./wasm/features.ts";
 import { createHostKernels, type RopeKernels } from "./wasm/select-kernels.ts";
@@ -105,6 +104,7 @@ interface LoadedKernels {
   readonly hostKernels: RopeKernels;
 }
 
+/** Engines that not everyone asks for come when they are. */
 async function create(
   name: EngineName,
   { build, module, hostKernels }: LoadedKernels,
@@ -121,7 +121,8 @@ async function create(
       `Cannot create engine "${name}": it computes in f32 only; ask for activations "f32"`,
     );
   }
-  return name === "reference" ? createReferenceEngine() : createGpuEngine(options, hostKernels);
+  if (name === "webgpu") return createGpuEngine(options, hostKernels);
+  return (await import("./reference/engine.ts")).createReferenceEngine();
 }
 
 async function createGpuEngine(
