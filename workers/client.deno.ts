@@ -1,7 +1,7 @@
 // `kvasir/worker` in Deno.
 import { cwd } from "node:process";
 import { pathToFileURL } from "node:url";
-import type { ModelSource } from "../src/runtime/runtime.ts";
+import type { ModelSource, ModelStore } from "../src/runtime/runtime.ts";
 import { loadOnWorker, type WorkerPlatform } from "./remote/load.ts";
 import { sessionOnWorker } from "./remote/session.ts";
 import type {
@@ -46,4 +46,10 @@ export function createWorkerSession(
   options: WorkerSessionOptions = {},
 ): Promise<WorkerSession> {
   return sessionOnWorker(platform, source, options);
+}
+
+/** As in client.ts. */
+export async function modelStore(options: { readonly name?: string } = {}): Promise<ModelStore> {
+  const { modelStore: open } = await import("../src/entry/deno.ts");
+  return open(options);
 }

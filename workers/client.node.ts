@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
-import type { ModelSource } from "../src/runtime/runtime.ts";
+import type { ModelSource, ModelStore } from "../src/runtime/runtime.ts";
 import type { SpawnedWorker } from "./remote/connection.ts";
 import { loadOnWorker, type WorkerPlatform } from "./remote/load.ts";
 import { sessionOnWorker } from "./remote/session.ts";
@@ -54,4 +54,10 @@ export function createWorkerSession(
   options: WorkerSessionOptions = {},
 ): Promise<WorkerSession> {
   return sessionOnWorker(platform, source, options);
+}
+
+/** As in client.ts. */
+export async function modelStore(options: { readonly name?: string } = {}): Promise<ModelStore> {
+  const { modelStore: open } = await import("../src/entry/node.ts");
+  return open(options);
 }

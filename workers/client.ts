@@ -1,7 +1,7 @@
 // `kvasir/worker` in browsers: a model in a worker, so that the page never waits for it.
 import { KvasirError } from "../src/errors.ts";
-import type { ModelSource } from "../src/runtime/runtime.ts";
-import { holdLock, withLock } from "../src/runtime/locks.ts";
+import type { ModelSource, ModelStore } from "../src/runtime/runtime.ts";
+import { holdLock, withLock } from "../src/runtime/threads/locks.ts";
 import type { SpawnedWorker } from "./remote/connection.ts";
 import { loadOnWorker, type WorkerPlatform } from "./remote/load.ts";
 import { sessionOnWorker } from "./remote/session.ts";
@@ -115,4 +115,10 @@ function onFailureOf(worker: AbstractWorker): SpawnedWorker["onFailure"] {
       callback((event as Partial<ErrorEvent>).message ?? "its script could not be opened");
     };
   };
+}
+
+/** `modelStore` of the main entry, which is loaded when this is called. */
+export async function modelStore(options: { readonly name?: string } = {}): Promise<ModelStore> {
+  const { modelStore: open } = await import("../src/entry/browser.ts");
+  return open(options);
 }

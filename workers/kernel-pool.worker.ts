@@ -1,7 +1,7 @@
 // A worker of the thread pool in browsers and Deno.
 import { type PoolWorkerInit, runPoolWorker } from "../src/engine/wasm/pool/pool-worker.ts";
 
-/** As src/runtime/web-worker.ts sends it. */
+/** As src/runtime/threads/web-worker.ts sends it. */
 interface Start {
   readonly message: PoolWorkerInit;
   /** Held while the pool runs, so that the worker's end is noticed. */

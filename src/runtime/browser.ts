@@ -4,7 +4,8 @@ import { KvasirError } from "../errors.ts";
 import { compileKernels, kernelsUnavailable } from "./kernels.ts";
 import { openHeldSource, openUrl } from "./open-source.ts";
 import { checkStoreName, openThroughStore } from "./open-stored.ts";
-import { guessCores, spawnWebWorker } from "./web-worker.ts";
+import { guessCores } from "./threads/cores.ts";
+import { spawnWebWorker } from "./threads/web-worker.ts";
 
 /** Pages and workers of browsers; a string is a URL relative to the page. */
 export const browserRuntime: Runtime = {

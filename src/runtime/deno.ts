@@ -1,5 +1,6 @@
 import type { Runtime } from "./runtime.ts";
-import { guessCores, spawnWebWorker } from "./web-worker.ts";
+import { guessCores } from "./threads/cores.ts";
+import { spawnWebWorker } from "./threads/web-worker.ts";
 import { loadKernels, modelStore, openByteSource } from "./node.ts";
 
 /**

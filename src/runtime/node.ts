@@ -19,7 +19,7 @@ import { checkSource, openHeldSource, openUrl } from "./open-source.ts";
 import { checkStoreName, openThroughStore } from "./open-stored.ts";
 import { createSha256 } from "./storage/node-sha256.ts";
 import { storageUnavailable } from "./storage/storage.ts";
-import { guessCores } from "./web-worker.ts";
+import { guessCores, listedCores, quotaCores } from "./threads/cores.ts";
 
 /** Node 20 and later. */
 export const nodeRuntime: Runtime = {
@@ -46,19 +46,20 @@ async function openDawn(): Promise<object | null> {
   }
 }
 
-/** Physical cores that this process may use; Linux alone tells. */
+/** Physical cores that this process may use. */
 function countCores(): number {
   const nLogical = availableParallelism();
   if (platform() !== "linux") return arch() === "arm64" ? nLogical : guessCores(nLogical);
+  const nListed = listedCores(readText("/proc/cpuinfo")) ?? nLogical;
+  const nAllowed = quotaCores(readText("/sys/fs/cgroup/cpu.max")) ?? nLogical;
+  return Math.min(nLogical, nListed, nAllowed);
+}
+
+function readText(path: string): string {
   try {
-    const text = readFileSync("/proc/cpuinfo", "utf8");
-    const cores = text.split("\n\n").map((cpu) => /^core id.*$/m.exec(cpu)?.[0]);
-    const sockets = text.split("\n\n").map((cpu) => /^physical id.*$/m.exec(cpu)?.[0]);
-    const distinct = new Set(cores.flatMap((core, i) => (core ? [`${core} ${sockets[i]}`] : [])));
-    // Machines without hyper-threads leave it out.
-    return distinct.size === 0 ? nLogical : Math.min(nLogical, distinct.size);
+    return readFileSync(path, "utf8");
   } catch {
-    return guessCores(nLogical);
+    return "";
   }
 }
 

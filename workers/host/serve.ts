@@ -2,7 +2,7 @@
 import { type Endpoint, expose } from "comlink";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { keepErrors } from "../errors-over-the-wire.ts";
-import { holdLife, whenGone, withLock } from "../../src/runtime/locks.ts";
+import { holdLife, whenGone, withLock } from "../../src/runtime/threads/locks.ts";
 import { createHost } from "./host.ts";
 import { ModelInWorker } from "./model-in-worker.ts";
 import { Turns } from "./turns.ts";

@@ -1,7 +1,7 @@
 // The page's side of a worker: calls that end with an error when the worker is gone.
 import { type Endpoint, type Remote, releaseProxy, wrap } from "comlink";
 import { KvasirError } from "../../src/errors.ts";
-import { holdLife, type Life, whenGone } from "../../src/runtime/locks.ts";
+import { holdLife, type Life, whenGone } from "../../src/runtime/threads/locks.ts";
 import type { Host } from "../session-api.ts";
 import { keepErrors } from "../errors-over-the-wire.ts";
 

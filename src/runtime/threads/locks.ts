@@ -13,7 +13,7 @@ export interface Life {
 
 /** Holds a lock of a fresh name; null where there are no locks. */
 export async function holdLife(who: "page" | "worker"): Promise<Life | null> {
-  return holdLock(freshName(who));
+  return lockManager() === null ? null : holdLock(freshName(who));
 }
 
 /** A name that no other lock has. */
@@ -23,17 +23,18 @@ export function freshName(who: string): string {
   return `kvasir ${who} ${crypto?.randomUUID?.() ?? ""}`;
 }
 
-/** Holds the lock `name`; null where there are no locks, or another holds it already. */
+/** Holds the lock `name`; null where another does. Without locks there is no other. */
 export function holdLock(name: string): Promise<Life | null> {
+  const free = { name, release: () => {} };
   const locks = lockManager();
-  if (locks === null) return Promise.resolve(null);
-  return new Promise((resolve, reject) => {
+  if (locks === null) return Promise.resolve(free);
+  return new Promise((resolve) => {
     locks
       .request(name, { ifAvailable: true }, async (lock) => {
         if (lock === null) resolve(null);
         else await new Promise<void>((release) => resolve({ name, release }));
       })
-      .catch(reject);
+      .catch(() => resolve(free)); // a page in a sandbox may have none
   });
 }
 

@@ -1,5 +1,5 @@
 // Kernel workers where workers are the web's: browsers and Deno.
-import type { KernelWorker } from "./runtime.ts";
+import type { KernelWorker } from "../runtime.ts";
 import { freshName, whenGone } from "./locks.ts";
 
 /**
@@ -35,9 +35,4 @@ export function spawnWebWorker(create: () => Worker): KernelWorker | null {
       worker.terminate();
     },
   };
-}
-
-/** Physical cores are not told: half of the logical ones, which most machines have two of each. */
-export function guessCores(nLogical: number): number {
-  return nLogical <= 2 ? Math.max(1, nLogical) : Math.ceil(nLogical / 2);
 }
