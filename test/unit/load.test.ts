@@ -1,5 +1,6 @@
 // From bytes to a model: progress, aborts, broken files, shards, engines.
 import { describe, expect, test } from "vitest";
+import { createEngine } from "../../src/engine/create-engine.ts";
 import { createWasmEngine } from "../../src/engine/wasm/create.ts";
 import type { ByteSource } from "../../src/gguf/byte-source.ts";
 import { parseGguf } from "../../src/gguf/parse.ts";
@@ -19,7 +20,7 @@ const bytes = toyBytes("toy-llama");
 const { ids, greedy } = toyGolden("toy-llama");
 
 const loadToy = (source: Uint8Array = bytes, options: LoadOptions = {}) =>
-  load(source, { ...options, runtime: nodeRuntime });
+  load(source, { runtime: nodeRuntime, ...options });
 
 /** A toy with one thing changed. */
 async function changed(change: (contents: Contents) => void): Promise<Uint8Array> {
@@ -268,9 +269,20 @@ describe("shards", () => {
   });
 });
 
+const withoutGpu: Runtime = { ...nodeRuntime, gpu: async () => null };
+
+const gpuOnCpu = {
+  requestAdapter: async () => ({
+    info: { description: "a test", isFallbackAdapter: true },
+    limits: {},
+    features: new Set(),
+    requestDevice: async () => Promise.reject(new Error("no device")),
+  }),
+};
+
 describe("engines", () => {
   test("auto is wasm in q8; reference is f32 unless q8 is asked for", async () => {
-    const auto = await loadToy();
+    const auto = await loadToy(bytes, { runtime: withoutGpu });
     expect(auto.engine).toEqual({ name: "wasm", activations: "q8", nThreads: 1 });
     const reference = await loadToy(bytes, { engine: "reference" });
     expect(reference.engine).toMatchObject({ name: "reference", activations: "f32" });
@@ -278,10 +290,37 @@ describe("engines", () => {
     reference.dispose();
   });
 
-  test("webgpu: unavailable", async () => {
-    await expect(loadToy(bytes, { engine: "webgpu" })).rejects.toMatchObject({
+  test("webgpu where there is none: unavailable, and why", async () => {
+    const options = { engine: "webgpu", runtime: withoutGpu } as const;
+    await expect(loadToy(bytes, options)).rejects.toMatchObject({
       code: "unavailable",
+      message: 'Cannot create engine "webgpu": this platform has no WebGPU',
     });
+  });
+
+  test("webgpu in q8: unsupported-option; auto in q8 passes it over, and says why", async () => {
+    const options = { activations: "q8", runtime: nodeRuntime } as const;
+    await expect(loadToy(bytes, { ...options, engine: "webgpu" })).rejects.toMatchObject({
+      code: "unsupported-option",
+    });
+    const created = await createEngine({ ...options, engine: "auto" });
+    expect(created?.engine.name).toBe("wasm");
+    expect(created?.refusals).toEqual([
+      { engine: "webgpu", reason: expect.stringContaining("f32 only") },
+    ]);
+    created?.engine.dispose();
+  });
+
+  test("an adapter on the CPU: auto passes it over, by name it is taken", async () => {
+    const runtime = { ...nodeRuntime, gpu: async () => gpuOnCpu } as Runtime;
+    const created = await createEngine({ engine: "auto", runtime });
+    expect(created?.engine.name).toBe("wasm");
+    expect(created?.refusals).toEqual([
+      { engine: "webgpu", reason: expect.stringContaining("computes on the CPU, got a test") },
+    ]);
+    created?.engine.dispose();
+    const named = createEngine({ engine: "webgpu", runtime });
+    await expect(named).rejects.toMatchObject({ message: /the adapter gives no device/ });
   });
 
   test("reference in q8: unsupported-option", async () => {
