@@ -105,7 +105,7 @@ export interface SessionOptions {
   readonly budget?: Budget;
   /** Storage of the rows. Default "f16"; "f32" with `activations: "f32"` on the CPU. */
   readonly codec?: CodecName;
-  /** Prompt tokens per step of prefill. Default 128; 1,024 on WebGPU. */
+  /** Prompt tokens per step of prefill. Default 128; 2,048 on WebGPU. */
   readonly chunkSize?: number;
   /** Rows kept free for the answer before a growth. Default 64. */
   readonly headroom?: number;

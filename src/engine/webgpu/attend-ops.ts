@@ -2,7 +2,7 @@
 import { assert } from "../../errors.ts";
 import type { AttendShape, EngineBuffer, LayerRows } from "../engine.ts";
 import type { OpContext } from "./op-context.ts";
-import { linkShader } from "./pipelines.ts";
+import { linkShader, linkTileShader } from "./pipelines.ts";
 import type { Bound } from "./recorder.ts";
 import { bindAll, forHeads, groupsOf, isF16, longestOf, writeHeads } from "./row-params.ts";
 import attendDecode from "./shaders/attend_decode.wgsl";
@@ -12,7 +12,7 @@ import attendPrefill from "./shaders/attend_prefill.wgsl";
 const SHADERS = {
   decode: linkShader("attend_decode", attendDecode),
   merge: linkShader("attend_merge", attendMerge),
-  prefill: linkShader("attend_prefill", attendPrefill),
+  prefill: linkTileShader("attend_prefill", attendPrefill),
 };
 
 /** Query heads that a workgroup of attend_decode.wgsl takes at most. */

@@ -13,7 +13,7 @@ import type {
 import { GpuBuffer } from "./buffers.ts";
 import type { IndexLists } from "./index-lists.ts";
 import type { OpContext } from "./op-context.ts";
-import { type Constants, linkShader } from "./pipelines.ts";
+import { type Constants, linkShader, linkTileShader } from "./pipelines.ts";
 import type { ProjectOps } from "./project-ops.ts";
 import type { Bound, ParamWriter } from "./recorder.ts";
 import { bindAll, forHeads, groupsOf, isF16, longestOf, writeHeads } from "./row-params.ts";
@@ -25,10 +25,10 @@ import measureStats from "./shaders/measure_stats.wgsl";
 import measureSums from "./shaders/measure_sums.wgsl";
 
 const SHADERS = {
-  stats: linkShader("measure_stats", measureStats, rowDot),
-  sums: linkShader("measure_sums", measureSums, rowDot),
+  stats: linkTileShader("measure_stats", measureStats, rowDot),
+  sums: linkTileShader("measure_sums", measureSums, rowDot),
   queries: linkShader("measure_queries", measureQueries, doubleFloat),
-  outputs: linkShader("measure_outputs", measureOutputs, rowDot),
+  outputs: linkTileShader("measure_outputs", measureOutputs, rowDot),
 };
 
 /** Queries of a workgroup of measure_stats.wgsl. */

@@ -6,6 +6,8 @@ export interface Shader {
   /** The file's name: it labels the pipeline. */
   readonly name: string;
   readonly code: string;
+  /** A workgroup computes a tile: thousands of times what one of the others does. */
+  readonly isHeavy: boolean;
 }
 
 /** Values of the shader's overrides. */
@@ -18,9 +20,13 @@ export interface Kernel {
   readonly layout: GPUBindGroupLayout;
   /** Bindings after the parameters. */
   readonly nBuffers: number;
+  readonly isHeavy: boolean;
   /** Bind groups by the buffers in them; kept by the recorder. */
-  readonly groups: Map<string, GPUBindGroup>;
+  readonly groups: BindGroups;
 }
+
+/** A tree: one number after the other leads to the bind group. */
+export type BindGroups = Map<number, BindGroups | GPUBindGroup>;
 
 /** Bytes of one slot of parameters: the alignment of uniform offsets that every device allows. */
 export const SLOT_BYTES = 256;
@@ -31,7 +37,12 @@ const NO_CONSTANTS: Constants = {};
 
 /** A shader of one file, and the library files whose functions it calls. */
 export function linkShader(name: string, source: string, ...libraries: string[]): Shader {
-  return { name, code: [source, ...libraries].join("\n") };
+  return { name, code: [source, ...libraries].join("\n"), isHeavy: false };
+}
+
+/** The same for a kernel of tiles. */
+export function linkTileShader(name: string, source: string, ...libraries: string[]): Shader {
+  return { ...linkShader(name, source, ...libraries), isHeavy: true };
 }
 
 /** The kinds of the bindings, in order; binding 0 is always the uniform with the parameters. */
@@ -82,7 +93,14 @@ export class Pipelines {
       layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module: this.#module(shader), entryPoint: "main", constants },
     });
-    return { label, pipeline, layout, nBuffers: types.length - 1, groups: new Map() };
+    return {
+      label,
+      pipeline,
+      layout,
+      nBuffers: types.length - 1,
+      isHeavy: shader.isHeavy,
+      groups: new Map(),
+    };
   }
 
   #module(shader: Shader): GPUShaderModule {

@@ -5,12 +5,13 @@ import { assert } from "../../errors.ts";
 import type { EngineBuffer } from "../engine.ts";
 import { liveBuffer, rangeOf } from "./buffers.ts";
 import { type Allocation, type GpuDevice, USAGE } from "./device.ts";
-import { type Kernel, SLOT_BYTES } from "./pipelines.ts";
+import { type BindGroups, type Kernel, SLOT_BYTES } from "./pipelines.ts";
 
 const N_SLOTS = 512;
 const SLOT_WORDS = SLOT_BYTES / 4;
-/** Workgroups after which a submit is due. */
+/** Workgroups of tiles after which a submit is due; others weigh next to nothing. */
 const MAX_WORKGROUPS = 8192;
+const LIGHT_WEIGHT = 1 / 256;
 /** Offsets of bindings are multiples of it on every device. */
 const BINDING_ALIGNMENT = 256;
 const MAP_READ_MODE = 0x1; // GPUMapMode.READ
@@ -104,7 +105,7 @@ export class Recorder {
     this.#pass.dispatchWorkgroups(x, y, z);
     this.#slot++;
     this.#word = this.#slot * SLOT_WORDS;
-    this.#nWorkgroups += x * y * z;
+    this.#nWorkgroups += x * y * z * (kernel.isHeavy ? 1 : LIGHT_WEIGHT);
     if (this.#nWorkgroups >= MAX_WORKGROUPS) this.flush();
   }
 
@@ -202,14 +203,26 @@ export class Recorder {
   }
 
   #group(kernel: Kernel, buffers: readonly Bound[]): GPUBindGroup {
-    let key = "";
-    for (const { allocation, byteOffset, byteLength } of buffers) {
-      key += `${allocation.id}:${byteOffset}:${byteLength} `;
+    let branch = kernel.groups;
+    for (const [i, { allocation, byteOffset, byteLength }] of buffers.entries()) {
+      if (byteLength < allocation.byteLength) {
+        branch = below(below(branch, allocation.id, allocation), byteOffset);
+        branch = below(branch, byteLength);
+      }
+      if (i < buffers.length - 1) branch = below(branch, allocation.id, allocation);
     }
-    const found = kernel.groups.get(key);
-    if (found !== undefined) return found;
+    const last = buffers.at(-1)?.allocation.id ?? -1;
+    const found = branch.get(last);
+    if (found !== undefined && !(found instanceof Map)) return found;
+    const group = this.#createGroup(kernel, buffers);
+    branch.set(last, group);
+    buffers.at(-1)?.allocation.onRelease.add(() => void branch.delete(last));
+    return group;
+  }
+
+  #createGroup(kernel: Kernel, buffers: readonly Bound[]): GPUBindGroup {
     assert(buffers.length === kernel.nBuffers, `"${kernel.label}" has ${kernel.nBuffers} buffers`);
-    const group = this.#gpu.device.createBindGroup({
+    return this.#gpu.device.createBindGroup({
       label: kernel.label,
       layout: kernel.layout,
       entries: [
@@ -220,11 +233,6 @@ export class Recorder {
         })),
       ],
     });
-    kernel.groups.set(key, group);
-    for (const { allocation } of buffers) {
-      allocation.onRelease.add(() => void kernel.groups.delete(key));
-    }
-    return group;
   }
 
   #takeStaging(byteLength: number): Allocation {
@@ -242,4 +250,14 @@ export class Recorder {
     const largest = this.#stagings.length > MAX_IDLE_STAGINGS ? this.#stagings.pop() : undefined;
     if (largest !== undefined) this.#gpu.destroy(largest);
   }
+}
+
+/** The branch at `key`, made where there is none; it goes with `owner`. */
+function below(groups: BindGroups, key: number, owner?: Allocation): BindGroups {
+  const found = groups.get(key);
+  if (found instanceof Map) return found;
+  const branch: BindGroups = new Map();
+  groups.set(key, branch);
+  owner?.onRelease.add(() => void groups.delete(key));
+  return branch;
 }

@@ -9,14 +9,14 @@ import weights from "./shaders/lib/weights.wgsl";
 import matMul from "./shaders/mat_mul.wgsl";
 import matVec from "./shaders/mat_vec.wgsl";
 import rmsNorm from "./shaders/rms_norm.wgsl";
-import { linkShader } from "./pipelines.ts";
+import { linkShader, linkTileShader } from "./pipelines.ts";
 
 export const PROJECT_SHADERS = {
   argmax: linkShader("argmax", argmax, largest),
   argmaxMerge: linkShader("argmax_merge", argmaxMerge, largest),
   embed: linkShader("embed", embed, weights),
   gate: linkShader("gate", gate, activate),
-  matMul: linkShader("mat_mul", matMul, weights, activate),
+  matMul: linkTileShader("mat_mul", matMul, weights, activate),
   matVec: linkShader("mat_vec", matVec, weights, activate),
   rmsNorm: linkShader("rms_norm", rmsNorm),
 } as const;

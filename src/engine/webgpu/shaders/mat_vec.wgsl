@@ -17,7 +17,7 @@
 //
 // Dispatch: ceil(n_rows / (WORKGROUP_SIZE / lanes)) workgroups, over x and y; `lanes` invocations
 // for each row.
-// Overrides: WORKGROUP_SIZE (64), N_TOKENS (1), IS_GATED (false).  Needs: none.  Lib: weights, activate.
+// Overrides: N_TOKENS (1), IS_GATED (false).  Needs: none.  Lib: weights, activate.
 // Reference: engine/reference/engine.ts#normProject, #projectAdd, #normGateUp.
 
 struct Params {
@@ -54,16 +54,17 @@ struct Params {
 @group(0) @binding(6) var<storage, read> bias_2: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 
-override WORKGROUP_SIZE: u32 = 64u;
 override N_TOKENS: u32 = 1u;
 override IS_GATED: bool = false;
 
+const WORKGROUP_SIZE = 64u;
 const MAX_TOKENS = 8u;
 const ADD = 1u;
 const GELU = 3u;
 
+// [N_TOKENS][WORKGROUP_SIZE], room for the most tokens (not every compiler sizes arrays by overrides).
 // Of each invocation and token: sums with the first and the second weight, sum of squares of x.
-var<workgroup> partials: array<vec4f, WORKGROUP_SIZE * N_TOKENS>;
+var<workgroup> partials: array<vec4f, 512>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
