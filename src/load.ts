@@ -10,8 +10,8 @@ import { readModelConfig } from "./model/read-config.ts";
 import { Transformer } from "./model/transformer.ts";
 import type { ModelSource, Runtime } from "./runtime/runtime.ts";
 import { LocalSession, type SessionOwner } from "./session.ts";
+import { createReport } from "./report-progress.ts";
 import type { ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
-import { withRate } from "./progress-rate.ts";
 import type {
   LoadOptions,
   LoadProgress,
@@ -43,7 +43,7 @@ export async function load(
   const started = performance.now();
   const { runtime, signal, onProgress, sha256 } = options;
   throwIfAborted(signal, "load the model");
-  const report = onProgress === undefined ? undefined : withRate(onProgress);
+  const report = onProgress === undefined ? undefined : createReport(onProgress);
   const openOptions = {
     ...(signal === undefined ? {} : { signal }),
     ...(report === undefined ? {} : { onProgress: report }),
@@ -63,7 +63,14 @@ export async function load(
       ...(signal === undefined ? {} : { signal }),
     });
     sources = gguf.sources;
-    return await loadParsed(gguf, options, report, started);
+    const model = await loadParsed(gguf, options, report, started);
+    try {
+      await Promise.all(sources.map((open) => open.finish?.()));
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
+    return model;
   } finally {
     await Promise.all(sources.map((open) => open.close?.()));
   }

@@ -13,4 +13,11 @@ export interface ByteSource {
   read(byteOffset: number, byteLength: number, signal?: AbortSignal): Promise<Uint8Array>;
   /** Releases file handles and the like; the source is unusable afterwards. */
   close?(): Promise<void>;
+  /**
+   * As `close`, by a reader that got all it wanted: a download under way is stored to its end first,
+   * where `close` breaks it off.
+   *
+   * @throws {KvasirError} What ended the download, where the caller asked for it to be kept.
+   */
+  finish?(): Promise<void>;
 }

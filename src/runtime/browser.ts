@@ -1,9 +1,9 @@
 import type { ByteSource } from "../gguf/byte-source.ts";
-import type { KernelBuild, ModelSource, ModelStore, OpenOptions, Runtime } from "./runtime.ts";
+import type { KernelBuild, ModelSource, OpenOptions, Runtime } from "./runtime.ts";
 import { KvasirError } from "../errors.ts";
 import { compileKernels, kernelsUnavailable } from "./kernels.ts";
 import { openHeldSource, openUrl } from "./open-source.ts";
-import { checkStoreName, openThroughStore } from "./open-stored.ts";
+import { checkStoreName, openThroughStore, type EarlyStore } from "./open-stored.ts";
 import { guessCores } from "./threads/cores.ts";
 import { spawnWebWorker } from "./threads/web-worker.ts";
 
@@ -58,11 +58,11 @@ async function openByteSource(source: ModelSource, options: OpenOptions = {}): P
   return (await openThroughStore(href, options, modelStore)) ?? openUrl(href, options);
 }
 
-async function modelStore(name?: string): Promise<ModelStore> {
+async function modelStore(name?: string): Promise<EarlyStore> {
   const folder = `kvasir/${checkStoreName(name)}`;
   // Opened late: a page that keeps nothing does not pay for it.
   const [{ createModelStore }, { createOpfsDriver, hasOpfs }] = await Promise.all([
-    import("./storage/model-store.ts"),
+    import("./store/model-store.ts"),
     import("./storage/opfs.ts"),
   ]);
   if (hasOpfs()) return createModelStore(createOpfsDriver(folder));

@@ -5,18 +5,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { ByteSource } from "../gguf/byte-source.ts";
-import type {
-  KernelBuild,
-  KernelWorker,
-  ModelSource,
-  ModelStore,
-  OpenOptions,
-  Runtime,
-} from "./runtime.ts";
+import type { KernelBuild, KernelWorker, ModelSource, OpenOptions, Runtime } from "./runtime.ts";
 import { compileKernels, kernelsUnavailable } from "./kernels.ts";
 import { openFileSource } from "./node-file-source.ts";
 import { checkSource, openHeldSource, openUrl } from "./open-source.ts";
-import { checkStoreName, openThroughStore } from "./open-stored.ts";
+import { checkStoreName, openThroughStore, type EarlyStore } from "./open-stored.ts";
 import { createSha256 } from "./storage/node-sha256.ts";
 import { storageUnavailable } from "./storage/storage.ts";
 import { guessCores, listedCores, quotaCores } from "./threads/cores.ts";
@@ -121,7 +114,7 @@ export async function openByteSource(
   return (await openThroughStore(place, options, modelStore)) ?? openUrl(place, options);
 }
 
-export async function modelStore(name?: string): Promise<ModelStore> {
+export async function modelStore(name?: string): Promise<EarlyStore> {
   const own = checkStoreName(name);
   let folder: string;
   try {
@@ -130,7 +123,7 @@ export async function modelStore(name?: string): Promise<ModelStore> {
     throw storageUnavailable("find the cache folder", cause); // Deno without --allow-env
   }
   const [{ createModelStore }, { createFsDriver }] = await Promise.all([
-    import("./storage/model-store.ts"),
+    import("./store/model-store.ts"),
     import("./storage/fs.ts"),
   ]);
   return createModelStore(createFsDriver(folder));

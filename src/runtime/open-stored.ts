@@ -1,7 +1,15 @@
 // Whether and where a URL is kept, by the options of a load.
 import { KvasirError } from "../errors.ts";
 import type { ByteSource } from "../gguf/byte-source.ts";
+import { openUrl } from "./open-source.ts";
 import type { ModelStore, OpenOptions } from "./runtime.ts";
+import { FallbackSource, isStoreFailure } from "./store/fallback-source.ts";
+
+/** A store as loading uses it. */
+export interface EarlyStore extends ModelStore {
+  /** As `open`, but what is downloaded anew can be read while it comes. */
+  openEarly(url: string | URL, options?: Omit<OpenOptions, "store">): Promise<ByteSource>;
+}
 
 /**
  * Opens a URL through the platform's store.
@@ -12,17 +20,17 @@ import type { ModelStore, OpenOptions } from "./runtime.ts";
 export async function openThroughStore(
   url: string,
   options: OpenOptions,
-  openStore: (name?: string) => Promise<ModelStore>,
+  openStore: (name?: string) => Promise<EarlyStore>,
 ): Promise<ByteSource | null> {
   const { store } = options;
   if (store === false || !/^https?:/i.test(url)) return null;
   try {
     const models = await openStore(typeof store === "string" ? store : undefined);
-    return await models.open(url, options);
+    const source = await models.openEarly(url, options);
+    if (store !== undefined) return source;
+    return new FallbackSource(source, async () => openUrl(url, options));
   } catch (error) {
-    const isAsked = store !== undefined;
-    const code = error instanceof KvasirError ? error.code : undefined;
-    if (!isAsked && (code === "storage-full" || code === "unavailable")) return null;
+    if (store === undefined && isStoreFailure(error)) return null;
     throw error;
   }
 }

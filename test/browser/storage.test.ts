@@ -10,6 +10,7 @@ import { buildSync } from "esbuild";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Faults, type FaultServer, startFaultServer } from "../support/fault-server.ts";
+import { padded } from "../support/toy-file.ts";
 import { toyBytes, toyGolden } from "../support/toys.ts";
 import { STORAGE_CASES } from "../contract/storage-cases.ts";
 import { seededCuts } from "../unit/runtime/pattern.ts";
@@ -19,9 +20,9 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const PIECE = 4 << 20;
 const toy = toyGolden("toy-llama");
 const other = toyGolden("toy-qwen2");
-/** The toy with a tail that no tensor uses: long enough to be cut, closed and refused. */
-const model = lengthen(toyBytes("toy-llama"), 24_000_000);
-const replaced = lengthen(toyBytes("toy-qwen2"), 24_000_000);
+/** Toys in files that are long enough to be cut, closed and refused. */
+const model = await padded(toyBytes("toy-llama"), 24_000_000);
+const replaced = await padded(toyBytes("toy-qwen2"), 24_000_000);
 const sha256 = createHash("sha256").update(model).digest("hex");
 const WHERE = ["page", "worker"] as const;
 type Where = (typeof WHERE)[number];
@@ -31,13 +32,6 @@ let site: Server;
 let origin: string;
 let context: BrowserContext;
 let server: FaultServer | undefined;
-
-function lengthen(bytes: Uint8Array, byteLength: number): Uint8Array {
-  const long = new Uint8Array(byteLength);
-  long.set(bytes);
-  for (let i = bytes.length; i < byteLength; i++) long[i] = Math.imul(i, 2654435761) >>> 24;
-  return long;
-}
 
 beforeAll(async () => {
   const entry = join(root, "test", "browser", "storage-tab.ts");

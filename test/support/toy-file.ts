@@ -22,6 +22,15 @@ export async function contentsOf(bytes: Uint8Array): Promise<Contents> {
   return { metadata, tensors };
 }
 
+/** The same model behind a tensor of `byteLength` bytes (a multiple of 4) that nobody uses. */
+export async function padded(bytes: Uint8Array, byteLength: number): Promise<Uint8Array> {
+  const contents = await contentsOf(bytes);
+  const data = new Uint8Array(byteLength);
+  for (let i = 0; i < byteLength; i++) data[i] = Math.imul(i, 2654435761) >>> 24;
+  const padding: WriterTensor = { name: "padding", type: "F32", dims: [byteLength / 4], data };
+  return writeGguf({ ...contents, tensors: [padding, ...contents.tensors] });
+}
+
 /** The file in `n` shards, in the order of its tensors. */
 export function shardsOf({ metadata, tensors }: Contents, n: number): Uint8Array[] {
   const perShard = Math.ceil(tensors.length / n);

@@ -41,7 +41,14 @@ describe("speedReport", () => {
       "50.0",
       "-",
     ]);
-    expect(rowsOf(speedReport(peers))).toContainEqual(["wllama", "100", "75.0", "20.0", "15.0", "-"]);
+    expect(rowsOf(speedReport(peers))).toContainEqual([
+      "wllama",
+      "100",
+      "75.0",
+      "20.0",
+      "15.0",
+      "-",
+    ]);
   });
 
   it("shows our rates over theirs, round by round", () => {

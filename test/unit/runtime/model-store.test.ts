@@ -8,7 +8,7 @@ import type { ByteSource } from "../../../src/gguf/byte-source.ts";
 import type { ModelStore, OpenProgress } from "../../../src/runtime/runtime.ts";
 import { createFsDriver } from "../../../src/runtime/storage/fs.ts";
 import { createMemoryDriver } from "../../../src/runtime/storage/memory.ts";
-import { createModelStore } from "../../../src/runtime/storage/model-store.ts";
+import { createModelStore } from "../../../src/runtime/store/model-store.ts";
 import type { StorageDriver } from "../../../src/runtime/storage/storage.ts";
 import { startFaultServer, type Faults, type FaultServer } from "../../support/fault-server.ts";
 import { pattern, seededCuts } from "./pattern.ts";

@@ -1,7 +1,9 @@
 // Bytes that arrive in any sizes -> whole pieces of a stored file, each hashed as it came. One piece
 // is written while the next is received.
-import type { Sha256Stream, StorageWriter } from "./storage.ts";
+import type { Sha256Stream, StorageWriter } from "../storage/storage.ts";
 import { hashPiece, PIECE_BYTES } from "./record.ts";
+
+export type OnPiece = (index: number, bytes: Uint8Array) => void;
 
 export class PartWriter {
   readonly #writer: StorageWriter;
@@ -9,6 +11,8 @@ export class PartWriter {
   readonly #pieces: string[];
   /** Filled one after the other: one is received into while the other is written. */
   readonly #buffers = [new Uint8Array(PIECE_BYTES), new Uint8Array(PIECE_BYTES)];
+  readonly #onPiece: OnPiece | undefined;
+  #nPieces: number;
   #iBuffer = 0;
   #nBuffered = 0;
   #byteLength: number;
@@ -17,8 +21,16 @@ export class PartWriter {
   /**
    * @param pieces Hashes of the whole pieces that are stored already.
    * @param whole Hash of the whole file, which has seen those pieces.
+   * @param onPiece Is given each piece as it has come, to keep.
    */
-  constructor(writer: StorageWriter, pieces: readonly string[], whole?: Sha256Stream) {
+  constructor(
+    writer: StorageWriter,
+    pieces: readonly string[],
+    whole?: Sha256Stream,
+    onPiece?: OnPiece,
+  ) {
+    this.#onPiece = onPiece;
+    this.#nPieces = pieces.length;
     this.#writer = writer;
     this.#pieces = [...pieces];
     this.#byteLength = pieces.length * PIECE_BYTES;
@@ -66,8 +78,10 @@ export class PartWriter {
   async #next(): Promise<void> {
     const piece = this.#buffer.subarray(0, this.#nBuffered);
     await this.#writing;
+    this.#onPiece?.(this.#nPieces++, piece);
     this.#writing = this.#store(piece);
     this.#writing.catch(() => undefined); // the next call gets the error
+    if (this.#onPiece !== undefined) this.#buffers[this.#iBuffer] = new Uint8Array(PIECE_BYTES);
     this.#iBuffer = 1 - this.#iBuffer;
     this.#nBuffered = 0;
   }

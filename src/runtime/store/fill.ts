@@ -3,10 +3,10 @@ import { KvasirError } from "../../errors.ts";
 import type { Validators } from "../http-answer.ts";
 import { compareSha256 } from "../open-source.ts";
 import type { OpenProgress } from "../runtime.ts";
-import { PartWriter } from "./part-writer.ts";
+import { PartWriter, type OnPiece } from "./part-writer.ts";
 import { newDataFile, PIECE_BYTES, type StoreRecord, type Version } from "./record.ts";
 import type { Records } from "./records.ts";
-import { storageFull, type Sha256Stream, type StorageDriver } from "./storage.ts";
+import { storageFull, type Sha256Stream, type StorageDriver } from "../storage/storage.ts";
 
 /** After so many bytes the record says how far the download got; more are lost with the page. */
 const CHECKPOINT_BYTES = 4 * PIECE_BYTES;
@@ -24,6 +24,7 @@ export interface FillOptions {
   readonly sha256?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: OpenProgress) => void) | undefined;
+  readonly onPiece?: OnPiece | undefined;
 }
 
 /**
@@ -110,7 +111,7 @@ class Filling {
     const whole = sha256 === undefined ? undefined : await this.#hashPart();
     await this.#save(this.#record);
     const writer = await this.#driver.write(this.#part.file, this.#part.byteLength);
-    const part = new PartWriter(writer, this.#part.pieces, whole);
+    const part = new PartWriter(writer, this.#part.pieces, whole, this.#options.onPiece);
     this.#writer = part;
     try {
       await this.#copy(part);

@@ -1,4 +1,5 @@
 // The records of a store, and the files that they alone keep alive.
+import type { ByteSource } from "../../gguf/byte-source.ts";
 import {
   isRecordFile,
   readRecord,
@@ -7,7 +8,8 @@ import {
   type StoreRecord,
   type Version,
 } from "./record.ts";
-import type { StorageDriver } from "./storage.ts";
+import type { StorageDriver } from "../storage/storage.ts";
+import { VerifiedSource } from "./verified-source.ts";
 
 export class Records {
   readonly #driver: StorageDriver;
@@ -25,6 +27,18 @@ export class Records {
     } finally {
       await source.close?.();
     }
+  }
+
+  /** Opens the complete version; null where there is none, or its bytes are not all there. */
+  async open(id: string, { url, complete }: StoreRecord): Promise<ByteSource | null> {
+    if (complete === null) return null;
+    const source = await this.#driver.open(complete.file);
+    if (source?.size === complete.byteLength) {
+      const forget = async (): Promise<void> => this.#forget(id, complete);
+      return new VerifiedSource(url, source, complete.pieces, forget);
+    }
+    await source?.close?.(); // cut off, or removed by hand
+    return null;
   }
 
   async all(): Promise<readonly (StoreRecord & { readonly id: string })[]> {
@@ -58,6 +72,14 @@ export class Records {
     return files
       .filter(({ name }) => /^[0-9a-f]{32}[-.]/.test(name))
       .reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** Removes a version that turned out to be damaged, unless it was replaced meanwhile. */
+  async #forget(id: string, { file }: Version): Promise<void> {
+    await this.#driver.lock(id, {}, async () => {
+      const record = await this.load(id);
+      if (record?.complete?.file === file) await this.save(id, { ...record, complete: null });
+    });
   }
 
   /** The record goes first: without it the data is nothing. */

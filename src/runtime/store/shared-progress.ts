@@ -1,6 +1,6 @@
 // Tells tabs that wait for a download how far it got.
 import type { OpenProgress } from "../runtime.ts";
-import type { StorageDriver } from "./storage.ts";
+import type { StorageDriver } from "../storage/storage.ts";
 
 type OnProgress = ((progress: OpenProgress) => void) | undefined;
 
