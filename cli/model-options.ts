@@ -52,8 +52,8 @@ export const MODEL_OPTIONS = {
   },
   codec: {
     type: "choice",
-    choices: ["f16", "f32"],
-    help: "How cache rows are stored (default: f16)",
+    choices: ["f16", "q8", "f32"],
+    help: "How cache rows are stored; q8 takes half of f16 (default: f16)",
   },
   flow: {
     type: "choice",

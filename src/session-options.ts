@@ -33,7 +33,7 @@ export function resolveSession(options: SessionOptions, defaults: EngineDefaults
     flow = "strict",
     turnPolicy,
   } = options;
-  checkChoice("codec", codec, ["f32", "f16"]);
+  checkChoice("codec", codec, ["f32", "f16", "q8"]);
   checkChoice("flow", flow, ["strict", "usual"]);
   if (turnPolicy !== undefined) checkChoice("turnPolicy", turnPolicy, ["first", "each"]);
   const { splitter, protect } = options;

@@ -103,7 +103,10 @@ export interface SessionOptions {
     string | { readonly name: string; readonly [parameter: string]: unknown } | MethodDefinition;
   /** Required for every method but "full". */
   readonly budget?: Budget;
-  /** Storage of the rows. Default "f16"; "f32" with `activations: "f32"` on the CPU. */
+  /**
+   * Storage of the rows: `q8` (int8 with a scale per row) takes half of "f16", on the engines `wasm`
+   * and `reference`. Default "f16"; "f32" with `activations: "f32"` on the CPU.
+   */
   readonly codec?: CodecName;
   /** Prompt tokens per step of prefill. Default 128; 2,048 on WebGPU. */
   readonly chunkSize?: number;

@@ -28,3 +28,9 @@ pub(crate) fn as_bytes_mut(cells: &mut [f32]) -> &mut [u8] {
     // SAFETY: every byte of an f32 is initialised, any byte is a valid f32 part, u8 needs no alignment.
     unsafe { core::slice::from_raw_parts_mut(cells.as_mut_ptr().cast(), 4 * cells.len()) }
 }
+
+/// The bytes of a slice of f32.
+pub(crate) fn as_bytes(cells: &[f32]) -> &[u8] {
+    // SAFETY: every byte of an f32 is initialised, and u8 needs no alignment.
+    unsafe { core::slice::from_raw_parts(cells.as_ptr().cast(), 4 * cells.len()) }
+}

@@ -2,6 +2,7 @@
 import type { CodecName } from "../engine/engine.ts";
 import { f16 } from "./codecs/f16.ts";
 import { f32 } from "./codecs/f32.ts";
+import { q8 } from "./codecs/q8.ts";
 
 /** How a row is stored, in bytes. The bits themselves are the engine's matter. */
 export interface RowCodec {
@@ -14,7 +15,7 @@ export interface RowCodec {
   extraBytes(headDim: number, nRows: number): number;
 }
 
-export const codecs: Readonly<Record<CodecName, RowCodec>> = { f32, f16 };
+export const codecs: Readonly<Record<CodecName, RowCodec>> = { f32, f16, q8 };
 
 /** A position is a u32. */
 export const POSITION_BYTES = 4;

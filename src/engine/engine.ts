@@ -44,8 +44,11 @@ export interface Norm {
   readonly eps: number;
 }
 
-/** How rows are stored. */
-export type CodecName = "f32" | "f16";
+/**
+ * How rows are stored: a number per channel, or for `q8` int8 codes and one f32 scale per row. An
+ * engine that lacks one refuses it with code `unsupported-option`.
+ */
+export type CodecName = "f32" | "f16" | "q8";
 
 /**
  * The rows of one layer, as the engine sees them. Made and owned by `cache/`.
@@ -57,9 +60,9 @@ export interface LayerRows {
   readonly codec: CodecName;
   readonly nKvHeads: number;
   readonly headDim: number;
-  /** codec[nRowsTotal, headDim]. Rotated keys. */
+  /** codec[nRowsTotal, headDim], `q8`: i8[headDim] and an f32 per row. Rotated keys. */
   readonly keys: EngineBuffer;
-  /** codec[nRowsTotal, headDim]. */
+  /** As `keys`. */
   readonly values: EngineBuffer;
   /** u32[nRowsTotal]: the original position of each row. */
   readonly positions: EngineBuffer;

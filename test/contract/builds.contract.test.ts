@@ -23,7 +23,7 @@ const TYPES: readonly TensorTypeName[] = [
   ...(["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"] as const),
   ...(["Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "F16"] as const),
 ];
-const CODECS: readonly CodecName[] = ["f32", "f16"];
+const CODECS: readonly CodecName[] = ["f32", "f16", "q8"];
 const LANES = [
   ...[["relaxed", 1] as const, ["simd128-threads", 2] as const],
   ...[["simd128-threads", 3] as const, ["relaxed-threads", 2] as const],

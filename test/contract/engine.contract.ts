@@ -8,6 +8,7 @@ import { chunkContract } from "./engine/chunks.ts";
 import { denseMaskContract } from "./engine/dense-mask.ts";
 import { measureContract } from "./engine/measure.ts";
 import { projectionContract } from "./engine/projections.ts";
+import { q8RowsContract } from "./engine/q8.ts";
 import { rowsContract } from "./engine/rows.ts";
 import { F32_TOLERANCES, type Engines, type Tolerances } from "./rig.ts";
 
@@ -32,6 +33,11 @@ export function engineContract(
     rowsContract(engines, tolerances);
     registerInvariants(engines);
   });
+}
+
+/** The ops on rows of codec q8, for engines that have it. */
+export function q8Contract(name: string, create: () => Promise<Engine>): void {
+  describe(`${name}: rows of codec q8`, () => q8RowsContract(useEngines(create, F32_TOLERANCES)));
 }
 
 /** The part that compares an engine with nothing but itself and plain facts. */

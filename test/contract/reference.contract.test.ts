@@ -17,6 +17,7 @@ import { hostHead } from "../support/random-rows.ts";
 import { Rng, seedOf } from "../support/rng.ts";
 import { engineInvariants } from "./engine.contract.ts";
 import { ATTENTION_CASES, attentionCase, type AttentionCase } from "./engine/attention.ts";
+import { gatherContract } from "./engine/rows.ts";
 import { onEngine, type Rig } from "./rig.ts";
 
 const engine = createReferenceEngine();
@@ -218,6 +219,10 @@ describe("half", () => {
       expect(isRight, `bits ${bits}`).toBe(true);
     }
   });
+});
+
+describe("reference: gatherRows to and from codec q8", () => {
+  gatherContract(() => ({ engine, oracle: engine, exact: engine }), ["q8", "f16", "f32"]);
 });
 
 describe("reference: limits", () => {

@@ -138,8 +138,8 @@ export class Rig {
       codec: host.codec,
       nKvHeads: host.capacity.length,
       headDim: host.headDim,
-      keys: this.bytes(encodeRows(host.codec, host.keys), "keys"),
-      values: this.bytes(encodeRows(host.codec, host.values), "values"),
+      keys: this.bytes(encodeRows(host.codec, host.keys, host.headDim), "keys"),
+      values: this.bytes(encodeRows(host.codec, host.values, host.headDim), "values"),
       positions: this.u32(host.positions),
       start: Uint32Array.from(start),
       length: Uint32Array.from(host.length),
@@ -159,7 +159,6 @@ export class Rig {
   async readRows(
     rows: LayerRows,
   ): Promise<{ keys: Float32Array; values: Float32Array; positions: Float32Array }> {
-    const elementBytes = rows.codec === "f32" ? 4 : 2;
     const pick = async (buffer: EngineBuffer, rowBytes: number): Promise<Uint8Array> => {
       const parts: number[] = [];
       for (let head = 0; head < rows.nKvHeads; head++) {
@@ -169,11 +168,12 @@ export class Rig {
       }
       return Uint8Array.from(parts);
     };
-    const rowBytes = rows.headDim * elementBytes;
+    const { headDim } = rows;
+    const rowBytes = { f32: 4 * headDim, f16: 2 * headDim, q8: headDim + 4 }[rows.codec];
     const positions = await pick(rows.positions, 4);
     return {
-      keys: decodeRows(rows.codec, await pick(rows.keys, rowBytes)),
-      values: decodeRows(rows.codec, await pick(rows.values, rowBytes)),
+      keys: decodeRows(rows.codec, await pick(rows.keys, rowBytes), headDim),
+      values: decodeRows(rows.codec, await pick(rows.values, rowBytes), headDim),
       positions: Float32Array.from(new Uint32Array(positions.buffer)),
     };
   }

@@ -31,7 +31,8 @@ export interface HeadContent {
 
 /** What each head holds, bit for bit. */
 export async function readRows(engine: Engine, rows: LayerRows): Promise<HeadContent[]> {
-  const rowBytes = rows.headDim * (rows.codec === "f32" ? 4 : 2);
+  const { headDim } = rows;
+  const rowBytes = { f32: 4 * headDim, f16: 2 * headDim, q8: headDim + 4 }[rows.codec];
   const heads: HeadContent[] = [];
   for (let head = 0; head < rows.nKvHeads; head++) {
     const [start, length] = [rows.start[head] ?? 0, rows.length[head] ?? 0];

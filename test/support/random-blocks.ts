@@ -1,4 +1,5 @@
 // Random GGUF blocks: every code and scale bit pattern may occur, all values are finite.
+import type { CodecName } from "../../src/engine/engine.ts";
 import { decodeHalf, encodeHalf } from "../../src/engine/reference/half.ts";
 import { rowByteLength, TENSOR_TYPES, type TensorTypeName } from "../../src/gguf/tensor-type.ts";
 import type { Rng } from "./rng.ts";
@@ -58,16 +59,46 @@ function randomFloats(rng: Rng, type: TensorTypeName, n: number): Uint8Array {
   return new Uint8Array(codes.buffer);
 }
 
-/** `values` as the codec stores them. */
-export function encodeRows(codec: "f32" | "f16", values: Float32Array): Uint8Array {
+/** Rows of `headDim` values as the codec stores them. */
+export function encodeRows(codec: CodecName, values: Float32Array, headDim: number): Uint8Array {
+  if (codec === "q8") return encodeQ8(values, headDim);
   if (codec === "f32") return new Uint8Array(values.slice().buffer);
   return new Uint8Array(Uint16Array.from(values, encodeHalf).buffer);
 }
 
 /** The values that `encodeRows` stored. */
-export function decodeRows(codec: "f32" | "f16", bytes: Uint8Array): Float32Array {
+export function decodeRows(codec: CodecName, bytes: Uint8Array, headDim: number): Float32Array {
+  if (codec === "q8") return decodeQ8(bytes, headDim);
   const copy = bytes.slice().buffer;
   return codec === "f32"
     ? new Float32Array(copy)
     : Float32Array.from(new Uint16Array(copy), decodeHalf);
+}
+
+/** Per row int8 codes of the largest, ties to even, then the scale; rows of NaN stay NaN. */
+function encodeQ8(values: Float32Array, headDim: number): Uint8Array {
+  const rowBytes = headDim + 4;
+  const view = new DataView(new ArrayBuffer((values.length / headDim) * rowBytes));
+  for (let row = 0; row < values.length / headDim; row++) {
+    const x = [...values.subarray(row * headDim, (row + 1) * headDim)];
+    const largest = Math.max(...x.map(Math.abs));
+    const factor = Math.fround(127 / largest);
+    x.forEach((value, i) => {
+      const product = Math.fround(value * factor) || 0;
+      const near = Math.round(product);
+      const isTie = Math.abs(product % 1) === 0.5;
+      view.setInt8(row * rowBytes + i, isTie ? 2 * Math.round(product / 2) : near);
+    });
+    view.setFloat32(row * rowBytes + headDim, largest / 127, true);
+  }
+  return new Uint8Array(view.buffer);
+}
+
+function decodeQ8(bytes: Uint8Array, headDim: number): Float32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const rowBytes = headDim + 4;
+  return Float32Array.from({ length: (bytes.length / rowBytes) * headDim }, (_, i) => {
+    const at = Math.floor(i / headDim) * rowBytes;
+    return view.getInt8(at + (i % headDim)) * view.getFloat32(at + headDim, true);
+  });
 }

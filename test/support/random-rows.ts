@@ -31,8 +31,8 @@ export function randomRows(rng: Rng, options: RowsOptions): HostRows {
   let start = 0;
   lengths.forEach((length, head) => {
     const n = length * headDim;
-    keys.set(asStored(codec, rng.normals(n, deviation)), start * headDim);
-    values.set(asStored(codec, rng.normals(n, deviation)), start * headDim);
+    keys.set(asStored(codec, rng.normals(n, deviation), headDim), start * headDim);
+    values.set(asStored(codec, rng.normals(n, deviation), headDim), start * headDim);
     const nOld = Math.max(0, length - nNew);
     positions.set(rng.subset(nextPosition - nNew, nOld), start);
     for (let row = nOld; row < length; row++) {
@@ -57,6 +57,6 @@ export function hostHead(
   };
 }
 
-function asStored(codec: CodecName, values: Float32Array): Float32Array {
-  return decodeRows(codec, encodeRows(codec, values));
+function asStored(codec: CodecName, values: Float32Array, headDim: number): Float32Array {
+  return decodeRows(codec, encodeRows(codec, values, headDim), headDim);
 }

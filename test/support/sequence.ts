@@ -1,6 +1,7 @@
 // One sequence by hand, below sessions: prefill and decode on a cache of its own, with every logit
 // and every stored bit in view.
 import { KvCache } from "../../src/cache/kv-cache.ts";
+import { codecs } from "../../src/cache/layout.ts";
 import { createCompressor } from "../../src/compress.ts";
 import { createMethod } from "../../src/compression/registry.ts";
 import { Decoder } from "../../src/decode.ts";
@@ -96,7 +97,7 @@ export class Sequence {
     const parts: Uint8Array[] = [];
     for (let l = 0; l < this.cache.nLayers; l++) {
       const rows = this.cache.layer(l);
-      const rowBytes = rows.headDim * (rows.codec === "f32" ? 4 : 2);
+      const rowBytes = codecs[rows.codec].rowBytes(rows.headDim);
       for (let head = 0; head < rows.nKvHeads; head++) {
         const [start, length] = [rows.start[head] ?? 0, rows.length[head] ?? 0];
         for (const buffer of [rows.keys, rows.values]) {

@@ -1,6 +1,7 @@
 //! What methods ask for beside attention, and rows moved to other positions.
 
 use crate::abi::{slice, slice_mut};
+use crate::cache_rows::{Cells, Codec, Q8};
 use crate::ops::measure;
 use crate::ops::rope::RopeStyle;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -9,7 +10,7 @@ fn rope_style(style: u32) -> RopeStyle {
     if style == 0 { RopeStyle::Interleaved } else { RopeStyle::Half }
 }
 
-/// Turns `n` rows ([n, head_dim] cells, `codec` 0 f32, 1 f16) from `positions` u32`[n]` to `targets`
+/// Turns `n` rows (`codec` 0 f32, 1 f16, 2 q8) from `positions` u32`[n]` to `targets`
 /// u32`[n]`; `frequencies` f32`[head_dim / 2]`, `style` 0 interleaved, 1 half.
 #[wasm_bindgen]
 #[allow(clippy::too_many_arguments)]
@@ -28,12 +29,19 @@ pub fn rotate_rows(
     unsafe {
         let (positions, targets) = (slice_mut(positions, n), slice(targets, n));
         let frequencies = slice(frequencies, d / 2);
-        if codec == 0 {
-            let rows = slice_mut::<f32>(rows, n * d);
-            measure::rotate_rows(rows, positions, targets, frequencies, style);
-        } else {
-            let rows = slice_mut::<u16>(rows, n * d);
-            measure::rotate_rows(rows, positions, targets, frequencies, style);
+        match codec {
+            0 => {
+                let rows = slice_mut(rows, n * d);
+                measure::rotate_rows::<Cells<f32>>(rows, positions, targets, frequencies, style);
+            }
+            1 => {
+                let rows = slice_mut(rows, n * d);
+                measure::rotate_rows::<Cells<u16>>(rows, positions, targets, frequencies, style);
+            }
+            _ => {
+                let rows = slice_mut(rows, n * Q8::row_len(d));
+                measure::rotate_rows::<Q8>(rows, positions, targets, frequencies, style);
+            }
         }
     }
 }
@@ -84,7 +92,7 @@ pub fn output_norms_scratch_len(head_dim: u32) -> u32 {
 }
 
 /// Adds sums of |w . v| to `norms` f32`[n_rows]` over the rows w of weight f32`[n_weights, stride]`
-/// from `column`; values are `[n_rows, head_dim]` cells, `codec` 0 f32, 1 f16.
+/// from `column`; values are `n_rows` rows, `codec` 0 f32, 1 f16, 2 q8.
 #[wasm_bindgen]
 #[allow(clippy::too_many_arguments)]
 pub fn add_output_norms(
@@ -106,12 +114,23 @@ pub fn add_output_norms(
         let norms = slice_mut(norms, n);
         let weight = slice(weight, n_weights as usize * stride);
         let scratch = slice_mut(scratch, measure::output_norms_scratch_len(d));
-        if codec == 0 {
-            let values = slice::<f32>(values, n * d);
-            measure::add_output_norms(norms, values, d, weight, stride, column, scratch);
-        } else {
-            let values = slice::<u16>(values, n * d);
-            measure::add_output_norms(norms, values, d, weight, stride, column, scratch);
+        macro_rules! add {
+            ($codec:ty) => {
+                measure::add_output_norms::<$codec>(
+                    norms,
+                    slice(values, n * <$codec>::row_len(d)),
+                    d,
+                    weight,
+                    stride,
+                    column,
+                    scratch,
+                )
+            };
+        }
+        match codec {
+            0 => add!(Cells<f32>),
+            1 => add!(Cells<u16>),
+            _ => add!(Q8),
         }
     }
 }

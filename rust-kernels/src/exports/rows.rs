@@ -1,12 +1,12 @@
 //! The engine's operations on cache rows: append, attend, measure, gather. Offsets are bytes into
-//! linear memory, counts are elements; `codec` 0 is f32, 1 is f16.
+//! linear memory, counts are elements; `codec` 0 is f32, 1 is f16, 2 is q8.
 use crate::abi::{slice, slice_mut};
-use crate::cache_rows::{Cell, HeadRows};
+use crate::cache_rows::{Cells, Codec, HeadRows, MAX_HEAD_DIM, Q8};
 use crate::ops::attend::{self, Queries, Target};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Writes one head's vectors of x f32[n_tokens, stride] from `column` as rows at `rows`
-/// ([n_tokens, head_dim] cells); `codec` 0 f32, 1 f16.
+/// (`n_tokens` of them).
 #[wasm_bindgen]
 pub fn append_rows(
     codec: u32,
@@ -17,11 +17,9 @@ pub fn append_rows(
     column: u32,
     head_dim: u32,
 ) {
-    fn put<C: Cell>(rows: &mut [C], x: &[f32], stride: usize, column: usize, d: usize) {
-        for (row, x) in rows.chunks_exact_mut(d).zip(x.chunks_exact(stride)) {
-            for (cell, &x) in row.iter_mut().zip(&x[column..column + d]) {
-                *cell = C::from_f32(x);
-            }
+    fn put<C: Codec>(rows: &mut [C::Unit], x: &[f32], stride: usize, column: usize, d: usize) {
+        for (row, x) in rows.chunks_exact_mut(C::row_len(d)).zip(x.chunks_exact(stride)) {
+            C::encode(row, &x[column..column + d]);
         }
     }
     let (stride, column, d) = (stride as usize, column as usize, head_dim as usize);
@@ -30,8 +28,9 @@ pub fn append_rows(
     unsafe {
         let x = slice::<f32>(x, n * stride);
         match codec {
-            0 => put(slice_mut::<f32>(rows, n * d), x, stride, column, d),
-            _ => put(slice_mut::<u16>(rows, n * d), x, stride, column, d),
+            0 => put::<Cells<f32>>(slice_mut(rows, n * d), x, stride, column, d),
+            1 => put::<Cells<u16>>(slice_mut(rows, n * d), x, stride, column, d),
+            _ => put::<Q8>(slice_mut(rows, n * Q8::row_len(d)), x, stride, column, d),
         }
     }
 }
@@ -55,7 +54,7 @@ pub fn measure_scratch_len(n_rows: u32, head_dim: u32) -> u32 {
 }
 
 /// Attention of the queries of one kv head over its `length` rows; q f32[n_tokens, q_stride] from
-/// `q_column`, out f32[n_tokens, out_stride] from `out_column`; `codec` 0 f32, 1 f16.
+/// `q_column`, out f32[n_tokens, out_stride] from `out_column`.
 #[wasm_bindgen]
 #[allow(clippy::too_many_arguments)]
 pub fn attend_head(
@@ -98,12 +97,16 @@ pub fn attend_head(
         let (stride, column) = (out_stride as usize, out_column as usize);
         let target = Target { out, stride, column };
         let positions = slice(positions, length);
-        if codec == 0 {
-            let rows = head_rows::<f32>(keys, values, positions, d);
-            attend::attend(target, q, &rows, queries, scratch);
-        } else {
-            let rows = head_rows::<u16>(keys, values, positions, d);
-            attend::attend(target, q, &rows, queries, scratch);
+        macro_rules! attend {
+            ($codec:ty) => {{
+                let rows = head_rows::<$codec>(keys, values, positions, d);
+                attend::attend(target, q, &rows, queries, scratch);
+            }};
+        }
+        match codec {
+            0 => attend!(Cells<f32>),
+            1 => attend!(Cells<u16>),
+            _ => attend!(Q8),
         }
     }
 }
@@ -151,12 +154,16 @@ pub fn attend_keeping_head(
         let (stride, column) = (out_stride as usize, out_column as usize);
         let target = Target { out, stride, column };
         let positions = slice(positions, length);
-        if codec == 0 {
-            let rows = head_rows::<f32>(keys, values, positions, d);
-            attend::attend_keeping(target, q, &rows, queries, scratch);
-        } else {
-            let rows = head_rows::<u16>(keys, values, positions, d);
-            attend::attend_keeping(target, q, &rows, queries, scratch);
+        macro_rules! attend {
+            ($codec:ty) => {{
+                let rows = head_rows::<$codec>(keys, values, positions, d);
+                attend::attend_keeping(target, q, &rows, queries, scratch);
+            }};
+        }
+        match codec {
+            0 => attend!(Cells<f32>),
+            1 => attend!(Cells<u16>),
+            _ => attend!(Q8),
         }
     }
 }
@@ -235,57 +242,85 @@ pub fn measure_window_head(
         let q = slice::<f32>(q, queries.n_tokens * queries.stride);
         let scratch = slice_mut::<f32>(scratch, attend::measure_scratch_len(length, d));
         let positions = slice(positions, length);
-        if codec == 0 {
-            let rows = head_rows::<f32>(keys, keys, positions, d);
-            attend::measure_window(out, out_stride as usize, q, &rows, queries, scratch);
-        } else {
-            let rows = head_rows::<u16>(keys, keys, positions, d);
-            attend::measure_window(out, out_stride as usize, q, &rows, queries, scratch);
+        macro_rules! measure {
+            ($codec:ty) => {{
+                let rows = head_rows::<$codec>(keys, keys, positions, d);
+                attend::measure_window(out, out_stride as usize, q, &rows, queries, scratch);
+            }};
+        }
+        match codec {
+            0 => measure!(Cells<f32>),
+            1 => measure!(Cells<u16>),
+            _ => measure!(Q8),
         }
     }
 }
 
 /// # Safety
-/// Keys and values are [positions.len(), d] cells of the arena.
-unsafe fn head_rows<'a, C: Cell>(
+/// Keys and values are positions.len() rows of the arena.
+unsafe fn head_rows<'a, C: Codec>(
     keys: u32,
     values: u32,
     positions: &'a [u32],
     d: usize,
 ) -> HeadRows<'a, C> {
-    let n = positions.len() * d;
+    let n = positions.len() * C::row_len(d);
     // SAFETY: the caller's promise, passed on.
     unsafe { HeadRows { keys: slice(keys, n), values: slice(values, n), positions } }
 }
 
 /// Rows `keep` u32[n] (ascending, from the head's first) of `src` to the first rows of `dst`, which
-/// may start where `src` starts; codecs as in `append_rows`.
+/// may start where `src` starts if the codecs are the same.
 #[wasm_bindgen]
 pub fn gather_rows(dst_codec: u32, dst: u32, src_codec: u32, src: u32, keep: u32, n: u32, d: u32) {
     let (n, d) = (n as usize, d as usize);
+    let row_bytes = |codec: u32| match codec {
+        0 => 4 * d,
+        1 => 2 * d,
+        _ => Q8::row_len(d),
+    };
+    let (dst_bytes, src_bytes) = (row_bytes(dst_codec), row_bytes(src_codec));
+    let mut vector = [0f32; MAX_HEAD_DIM];
     // SAFETY: the caller's arena holds the list and every row named in it.
     let keep = unsafe { slice::<u32>(keep, n) };
-    let cell_bytes = |codec: u32| if codec == 0 { 4u32 } else { 2 };
     for (to, &from) in keep.iter().enumerate() {
-        let to = dst + to as u32 * d as u32 * cell_bytes(dst_codec);
-        let from = src + from * d as u32 * cell_bytes(src_codec);
-        if to == from && dst_codec == src_codec {
-            continue;
-        }
+        let (to, from) = (dst + (to * dst_bytes) as u32, src + from * src_bytes as u32);
         // SAFETY: both rows lie in the arena. In place, `to` is a row before `from`: apart.
         unsafe {
-            match (dst_codec, src_codec) {
-                (0, 0) => slice_mut::<f32>(to, d).copy_from_slice(slice(from, d)),
-                (0, _) => recode(slice_mut::<f32>(to, d), slice::<u16>(from, d)),
-                (_, 0) => recode(slice_mut::<u16>(to, d), slice::<f32>(from, d)),
-                _ => slice_mut::<u16>(to, d).copy_from_slice(slice(from, d)),
+            if dst_codec != src_codec {
+                decode_row(&mut vector[..d], src_codec, from);
+                encode_row(dst_codec, to, &vector[..d]);
+            } else if to != from {
+                slice_mut::<u8>(to, dst_bytes).copy_from_slice(slice(from, dst_bytes));
             }
         }
     }
 }
 
-fn recode<D: Cell, S: Cell>(dst: &mut [D], src: &[S]) {
-    for (dst, &src) in dst.iter_mut().zip(src) {
-        *dst = D::from_f32(src.to_f32());
+/// # Safety
+/// A row of the codec lies at `row`.
+unsafe fn decode_row(out: &mut [f32], codec: u32, row: u32) {
+    let d = out.len();
+    // SAFETY: the caller's promise, passed on.
+    unsafe {
+        match codec {
+            0 => Cells::<f32>::decode(out, slice(row, d)),
+            1 => Cells::<u16>::decode(out, slice(row, d)),
+            _ => Q8::decode(out, slice(row, Q8::row_len(d))),
+        }
+    }
+}
+
+/// # Safety
+/// A row of the codec has room at `row`.
+unsafe fn encode_row(codec: u32, row: u32, x: &[f32]) {
+    let d = x.len();
+    // SAFETY: the caller's promise, passed on.
+    unsafe {
+        match codec {
+            0 => Cells::<f32>::encode(slice_mut(row, d), x),
+            1 => Cells::<u16>::encode(slice_mut(row, d), x),
+            _ => Q8::encode(slice_mut(row, Q8::row_len(d)), x),
+        }
     }
 }

@@ -136,6 +136,10 @@ impl I32x4 {
         F32x4(self.0.map(|x| x as f32))
     }
     #[inline(always)]
+    pub fn transpose(r: [Self; 4]) -> [Self; 4] {
+        core::array::from_fn(|i| Self(core::array::from_fn(|j| r[j].0[i])))
+    }
+    #[inline(always)]
     pub fn as_f32_bits(self) -> F32x4 {
         F32x4(self.0.map(|x| f32::from_bits(x as u32)))
     }
@@ -154,6 +158,28 @@ impl I16x8 {
     #[inline(always)]
     pub fn load(s: &[u8], at: usize) -> Self {
         Self(core::array::from_fn(|i| i16::from_le_bytes([s[at + 2 * i], s[at + 2 * i + 1]])))
+    }
+    #[inline(always)]
+    pub fn load_bytes(s: &[u8], at: usize) -> Self {
+        Self(core::array::from_fn(|i| i16::from(s[at + i] as i8)))
+    }
+    #[inline(always)]
+    pub fn store(self, s: &mut [u8], at: usize) {
+        for (i, x) in self.0.into_iter().enumerate() {
+            s[at + 2 * i..at + 2 * i + 2].copy_from_slice(&x.to_le_bytes());
+        }
+    }
+    #[inline(always)]
+    pub fn interleave(a: Self, b: Self) -> [Self; 2] {
+        [0, 4].map(|half| {
+            Self(core::array::from_fn(|i| {
+                if i % 2 == 0 { a.0[half + i / 2] } else { b.0[half + i / 2] }
+            }))
+        })
+    }
+    #[inline(always)]
+    pub fn transpose_pairs(r: [Self; 4]) -> [Self; 4] {
+        core::array::from_fn(|p| Self(core::array::from_fn(|i| r[i / 2].0[2 * p + i % 2])))
     }
     #[inline(always)]
     pub fn load_pair(s: &[u8], at: usize) -> Self {

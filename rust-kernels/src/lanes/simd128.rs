@@ -179,6 +179,11 @@ impl I32x4 {
     pub fn sum(self) -> i32 {
         self.lanes().iter().sum()
     }
+    /// Rows become columns.
+    #[inline(always)]
+    pub fn transpose(r: [Self; 4]) -> [Self; 4] {
+        F32x4::transpose(r.map(|row| F32x4(row.0))).map(|row| Self(row.0))
+    }
     /// Nearest f32.
     #[inline(always)]
     pub fn to_f32(self) -> F32x4 {
@@ -213,6 +218,33 @@ impl I16x8 {
         let s = &s[at..at + 16];
         // SAFETY: the slice above holds sixteen bytes.
         Self(unsafe { v128_load(s.as_ptr().cast()) })
+    }
+    /// Eight bytes at `s[at ..]` as i8, widened.
+    #[inline(always)]
+    pub fn load_bytes(s: &[u8], at: usize) -> Self {
+        let s = &s[at..at + 8];
+        // SAFETY: the slice above holds the eight bytes that are read.
+        Self(unsafe { i16x8_load_extend_i8x8(s.as_ptr().cast()) })
+    }
+    /// Sixteen bytes at `s[at ..]`, little-endian.
+    #[inline(always)]
+    pub fn store(self, s: &mut [u8], at: usize) {
+        let s = &mut s[at..at + 16];
+        // SAFETY: the slice above holds sixteen bytes.
+        unsafe { v128_store(s.as_mut_ptr().cast(), self.0) }
+    }
+    /// Lanes of `a` and `b` in turn: the first four of each, then the last four.
+    #[inline(always)]
+    pub fn interleave(a: Self, b: Self) -> [Self; 2] {
+        [
+            Self(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(a.0, b.0)),
+            Self(i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(a.0, b.0)),
+        ]
+    }
+    /// Pairs of lanes: rows become columns.
+    #[inline(always)]
+    pub fn transpose_pairs(r: [Self; 4]) -> [Self; 4] {
+        F32x4::transpose(r.map(|row| F32x4(row.0))).map(|row| Self(row.0))
     }
     /// The little-endian pair of i16 in the four bytes at `s[at ..]`, four times.
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! What methods ask for beside attention: sums over queries before rotation, rows moved to other
 //! positions, norms of values after the output projection. Every sum has one order.
-use crate::cache_rows::Cell;
+use crate::cache_rows::{Codec, MAX_HEAD_DIM};
 use crate::lanes::F32x4;
 use crate::ops::rope::RopeStyle;
 
@@ -18,27 +18,32 @@ fn pair(style: RopeStyle, i: usize, d: usize) -> (usize, usize) {
 /// Turns rows [n, d] from `positions` u32[n] to `targets` u32[n] and writes those to `positions`:
 /// k' = k rotated by (target - position) * frequency, the angle in f64. Rows that stay keep their
 /// bits. `frequencies` f32[d / 2].
-pub fn rotate_rows<C: Cell>(
-    rows: &mut [C],
+pub fn rotate_rows<C: Codec>(
+    rows: &mut [C::Unit],
     positions: &mut [u32],
     targets: &[u32],
     frequencies: &[f32],
     style: RopeStyle,
 ) {
     let d = 2 * frequencies.len();
-    for ((row, position), &target) in rows.chunks_exact_mut(d).zip(positions).zip(targets) {
+    let mut vector = [0f32; MAX_HEAD_DIM];
+    let vector = &mut vector[..d];
+    let rows = rows.chunks_exact_mut(C::row_len(d));
+    for ((row, position), &target) in rows.zip(positions).zip(targets) {
         if *position == target {
             continue;
         }
+        C::decode(vector, row);
         let distance = f64::from(target) - f64::from(*position);
         for (i, &frequency) in frequencies.iter().enumerate() {
             let angle = distance * f64::from(frequency);
             let (cos, sin) = (angle.cos() as f32, angle.sin() as f32);
             let (a, b) = pair(style, i, d);
-            let (x, y) = (row[a].to_f32(), row[b].to_f32());
-            row[a] = C::from_f32(x * cos - y * sin);
-            row[b] = C::from_f32(x * sin + y * cos);
+            let (x, y) = (vector[a], vector[b]);
+            vector[a] = x * cos - y * sin;
+            vector[b] = x * sin + y * cos;
         }
+        C::encode(row, vector);
         *position = target;
     }
 }
@@ -109,9 +114,9 @@ pub fn output_norms_scratch_len(d: usize) -> usize {
 
 /// Adds to norms f32[n_rows] the sum over rows w of `weight` f32[.., stride] from `column` of
 /// |w . v| for each row v of values [n_rows, d]; weights are added in fours.
-pub fn add_output_norms<C: Cell>(
+pub fn add_output_norms<C: Codec>(
     norms: &mut [f32],
-    values: &[C],
+    values: &[C::Unit],
     d: usize,
     weight: &[f32],
     stride: usize,
@@ -120,7 +125,7 @@ pub fn add_output_norms<C: Cell>(
 ) {
     let part = |row: usize| &weight[row * stride + column..][..d];
     for (tile, norms) in norms.chunks_mut(TILE).enumerate() {
-        load_columns(scratch, &values[tile * TILE * d..], d, norms.len());
+        load_columns::<C>(scratch, &values[tile * TILE * C::row_len(d)..], d, norms.len());
         let mut row = 0;
         let n = weight.len() / stride;
         while row < n {
@@ -136,15 +141,14 @@ pub fn add_output_norms<C: Cell>(
 }
 
 /// The first `n` rows to f32[d, TILE], zeros after them.
-fn load_columns<C: Cell>(tile: &mut [f32], values: &[C], d: usize, n: usize) {
-    for row in (0..TILE).step_by(4) {
-        for i in (0..d).step_by(4) {
-            let four = core::array::from_fn(|r| {
-                if row + r < n { C::load4(values, (row + r) * d + i) } else { F32x4::splat(0.0) }
-            });
-            for (j, column) in F32x4::transpose(four).into_iter().enumerate() {
-                column.store(tile, (i + j) * TILE + row);
-            }
+fn load_columns<C: Codec>(tile: &mut [f32], values: &[C::Unit], d: usize, n: usize) {
+    let mut vector = [0f32; MAX_HEAD_DIM];
+    let vector = &mut vector[..d];
+    tile[..TILE * d].fill(0.0);
+    for (row, values) in values.chunks_exact(C::row_len(d)).take(n).enumerate() {
+        C::decode(vector, values);
+        for (i, &x) in vector.iter().enumerate() {
+            tile[i * TILE + row] = x;
         }
     }
 }

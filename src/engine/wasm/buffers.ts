@@ -2,7 +2,8 @@
 // Checks build their messages only when they fail: they run for every op of every token.
 import { assert, KvasirError } from "../../errors.ts";
 import { TENSOR_TYPES, type TensorTypeName } from "../../gguf/tensor-type.ts";
-import type { EngineBuffer, LayerRows, Weight } from "../engine.ts";
+import { codecs } from "../../cache/layout.ts";
+import type { CodecName, EngineBuffer, LayerRows, Weight } from "../engine.ts";
 
 export class WasmBuffer implements EngineBuffer {
   readonly label: string;
@@ -64,23 +65,26 @@ export function liveWeight(weight: Weight): WasmWeight {
   return weight;
 }
 
-/** The attention kernel steps by eight channels. */
+/** The attention kernel steps by eight channels, and some take a row onto the stack. */
 const HEAD_DIM_STEP = 8;
+const MAX_HEAD_DIM = 512;
+
+const CODECS: Readonly<Record<CodecName, number>> = { f32: 0, f16: 1, q8: 2 };
 
 /** The kernels' number of a codec. */
 export function codecId(rows: LayerRows): number {
-  if (rows.headDim % HEAD_DIM_STEP !== 0) {
+  if (rows.headDim % HEAD_DIM_STEP !== 0 || rows.headDim > MAX_HEAD_DIM) {
     throw new KvasirError(
       "unsupported-model",
-      `Cannot attend: the head dimension must be a multiple of ${HEAD_DIM_STEP}, ` +
-        `got ${rows.headDim}`,
+      `Cannot attend: the head dimension must be a multiple of ${HEAD_DIM_STEP} up to ` +
+        `${MAX_HEAD_DIM}, got ${rows.headDim}`,
     );
   }
-  return rows.codec === "f32" ? 0 : 1;
+  return CODECS[rows.codec];
 }
 
 export function rowBytes(rows: LayerRows): number {
-  return rows.headDim * (rows.codec === "f32" ? 4 : 2);
+  return codecs[rows.codec].rowBytes(rows.headDim);
 }
 
 /** Offset of the first row of a head in `cells`, keys or values. */

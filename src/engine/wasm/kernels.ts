@@ -1,6 +1,6 @@
 /**
  * The exports of the kernels that the engine calls (rust-kernels/src/exports). Pointers are byte
- * offsets into the memory; `type` is ggml's number; codec 0 is f32, 1 is f16.
+ * offsets into the memory; `type` is ggml's number; codec 0 is f32, 1 is f16, 2 is q8.
  */
 export interface Kernels {
   readonly memory: WebAssembly.Memory;

@@ -53,14 +53,14 @@ export function attentionCase(rng: Rng, options: CaseOptions): AttentionCase {
   };
 }
 
-async function runAttend(rig: Rig, test: AttentionCase): Promise<Float32Array> {
+export async function runAttend(rig: Rig, test: AttentionCase): Promise<Float32Array> {
   const { shape, rows, qkv, firstPosition, nQueries } = test;
   const out = rig.space(nQueries * shape.nHeads * shape.headDim);
   rig.engine.attend(out, rig.f32(qkv), rig.rows(rows), shape, firstPosition, nQueries);
   return rig.readF32(out);
 }
 
-async function runWindow(rig: Rig, test: AttentionCase): Promise<Float32Array> {
+export async function runWindow(rig: Rig, test: AttentionCase): Promise<Float32Array> {
   const { shape, rows, qkv, firstPosition, nQueries } = test;
   const out = rig.space(shape.nHeads * Math.max(...rows.length));
   rig.engine.measureWindow(out, rig.f32(qkv), rig.rows(rows), shape, firstPosition, nQueries);
@@ -68,7 +68,7 @@ async function runWindow(rig: Rig, test: AttentionCase): Promise<Float32Array> {
 }
 
 /** The case in parts of queries that end at `ends`: [attention, column sums]. */
-async function runSums(
+export async function runSums(
   rig: Rig,
   { shape, rows: host, qkv, firstPosition, nQueries }: AttentionCase,
   ends: readonly number[],

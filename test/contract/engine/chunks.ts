@@ -1,6 +1,6 @@
 // Contract, part 5: a token's result does not depend on how many tokens share the call, bit for bit.
 import { it } from "vitest";
-import type { Engine, EngineBuffer, Norm, Weight } from "../../../src/engine/engine.ts";
+import type { CodecName, Engine, EngineBuffer, Norm, Weight } from "../../../src/engine/engine.ts";
 import type { TensorTypeName } from "../../../src/gguf/tensor-type.ts";
 import { randomBlocks } from "../../support/random-blocks.ts";
 import { randomRows } from "../../support/random-rows.ts";
@@ -10,7 +10,7 @@ import { attentionCase } from "./attention.ts";
 
 /** Tokens per call: all at once, one by one, in two pieces, in uneven pieces. */
 const SPLITS = [[9], Array<number>(9).fill(1), [8, 1], [4, 5], [2, 7]];
-const N_TOKENS = 9;
+export const N_TOKENS = 9;
 const TYPES: readonly TensorTypeName[] = [
   "F32",
   "F16",
@@ -71,7 +71,11 @@ export function chunkContract(engines: () => Engines): void {
 
 type SplitRun = (rig: Rig, split: readonly number[]) => Promise<Float32Array>;
 
-async function expectSplitsAgree(engine: Engine, seed: number, run: SplitRun): Promise<void> {
+export async function expectSplitsAgree(
+  engine: Engine,
+  seed: number,
+  run: SplitRun,
+): Promise<void> {
   const results: Float32Array[] = [];
   for (const split of SPLITS) results.push(await onEngine(engine, (rig) => run(rig, split)));
   for (const [i, result] of results.entries()) {
@@ -118,7 +122,7 @@ function projectionRun(rng: Rng, type: TensorTypeName, op: Op): SplitRun {
 }
 
 /** All rows are written; a piece sees the layer as long as it was after its own rows. */
-function attendRun(rng: Rng, options: Parameters<typeof attentionCase>[1]): SplitRun {
+export function attendRun(rng: Rng, options: Parameters<typeof attentionCase>[1]): SplitRun {
   const { shape, rows: host, qkv, firstPosition } = attentionCase(rng, options);
   const stride = (shape.nHeads + 2 * shape.nKvHeads) * shape.headDim;
   const width = shape.nHeads * shape.headDim;
@@ -134,7 +138,7 @@ function attendRun(rng: Rng, options: Parameters<typeof attentionCase>[1]): Spli
   };
 }
 
-function appendRun(rng: Rng, codec: "f32" | "f16"): SplitRun {
+export function appendRun(rng: Rng, codec: CodecName): SplitRun {
   const shape = { nHeads: 6, nKvHeads: 2, headDim: 96, ropeStyle: "half" as const };
   const { nHeads, nKvHeads, headDim } = shape;
   const lengths = { lengths: [4, 11], nNew: 0, nextPosition: 30, nSpare: N_TOKENS };

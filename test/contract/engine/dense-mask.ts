@@ -113,7 +113,7 @@ function masked({
   };
   const stored = (index: number): Float32Array => {
     const tokens = Array.from({ length: nContext + nNew }, (_, token) => [...head(token, index)]);
-    return decodeRows(codec, encodeRows(codec, Float32Array.from(tokens.flat())));
+    return decodeRows(codec, encodeRows(codec, Float32Array.from(tokens.flat()), headDim), headDim);
   };
   const queries = Array.from({ length: nNew * nHeads }, (_, i) => [
     ...head(nContext + Math.floor(i / nHeads), i % nHeads),

@@ -160,8 +160,8 @@ function naiveSums(
   return out;
 }
 
-function outputsContract(engine: () => Engine): void {
-  for (const codec of CODECS) {
+export function outputsContract(engine: () => Engine, codecs = CODECS): void {
+  for (const codec of codecs) {
     it(`${codec}: L1 norms of projected values per query head, 0 past the end (NMSE <= 1e-11)`, async () => {
       const rng = new Rng(seedOf(`outputs ${codec}`));
       const lengths = [70, 1, 129];
@@ -211,12 +211,13 @@ function rotate(rig: Rig, test: Rotation, steps: readonly (readonly Uint32Array[
   return rig.readRows(rows);
 }
 
-function rotateContract(engine: () => Engine): void {
+export function rotateContract(engine: () => Engine, codecs = CODECS): void {
   const lengths = [20, 1, 9];
   const shape = { nHeads: 3, nKvHeads: 3, headDim: 64 };
   for (const ropeStyle of STYLES) {
-    for (const codec of CODECS) {
-      const bound = codec === "f32" ? 1e-5 : 4e-3;
+    for (const codec of codecs) {
+      // A code of q8 is worth 1/127 of its row's largest, which is at most 4 here: half of it.
+      const bound = { f32: 1e-5, f16: 4e-3, q8: 0.02 }[codec];
       it(`${ropeStyle}, ${codec}: rows lie where their targets are (${bound}), values untouched`, async () => {
         const rng = new Rng(seedOf(`rotate ${ropeStyle} ${codec}`));
         const host = randomRows(rng, { codec, shape, lengths, nNew: 1, nextPosition: 90_000 });

@@ -75,7 +75,7 @@ interface AppendOptions {
   readonly isNormed: boolean;
 }
 
-function appendCase(rng: Rng, options: AppendOptions): AppendCase {
+export function appendCase(rng: Rng, options: AppendOptions): AppendCase {
   const { head, ropeStyle, codec, nTokens, isNormed } = options;
   const [headDim, nGroups, nKvHeads] = head;
   const shape = { nHeads: nKvHeads * nGroups, nKvHeads, headDim, ropeStyle };
@@ -98,7 +98,7 @@ function anyTable(nTokens: number, headDim: number): Float32Array {
   });
 }
 
-async function runAppend(
+export async function runAppend(
   rig: Rig,
   { shape, rows: host, qkv, norms, nTokens }: AppendCase,
 ): Promise<{
@@ -181,10 +181,12 @@ async function checkAppend(
   expect(actual.positions).toEqual(expected.positions);
 }
 
-function gatherContract(engines: () => Engines): void {
+export function gatherContract(
+  engines: () => Engines,
+  codecs: readonly CodecName[] = ["f32", "f16"],
+): void {
   const shape: HeadShape = { nHeads: 3, nKvHeads: 3, headDim: 80 };
   const lengths = [40, 1, 23];
-  const codecs = ["f32", "f16"] as const;
 
   for (const codec of codecs) {
     it(`${codec} in place: kept rows move to the start of their head (exact)`, async () => {
@@ -281,7 +283,7 @@ function keptRows(
         Array.from(head[of].subarray(row * headDim, (row + 1) * headDim)),
       ).flat(),
     );
-    return decodeRows(codec, encodeRows(codec, Float32Array.from(kept)));
+    return decodeRows(codec, encodeRows(codec, Float32Array.from(kept), headDim), headDim);
   };
   const positions = heads.flatMap((head) =>
     Array.from(head.list, (row) => head.positions[row] ?? 0),

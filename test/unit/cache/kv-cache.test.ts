@@ -9,9 +9,10 @@ const N_LAYERS = 3;
 const N_KV_HEADS = 2;
 const HEAD_DIM = 8;
 const HEADROOM = 4;
-const CODECS = ["f32", "f16"] as const;
+const CODECS = ["f32", "f16", "q8"] as const;
 
-const bytesPerRow = (codec: CodecName) => 2 * HEAD_DIM * (codec === "f32" ? 4 : 2) + 4;
+const vectorBytes = { f32: 4 * HEAD_DIM, f16: 2 * HEAD_DIM, q8: HEAD_DIM + 4 };
+const bytesPerRow = (codec: CodecName) => 2 * vectorBytes[codec] + 4;
 
 function setUp(options: Partial<KvCacheOptions> = {}, engine: Engine = createReferenceEngine()) {
   const cache = new KvCache(engine, {

@@ -5,9 +5,9 @@
 //! maximum M and total, its softmax is weight * (exp(m - M) / total): one factor per query and tile.
 //! Columns add queries in order, so the sums are the same bits in parts or at once.
 use super::many::{self, Weights};
-use super::tile::BLOCK;
+use super::tile::{BLOCK, Tiles};
 use super::{Queries, Running, TILE, Target, finish, prepare, within};
-use crate::cache_rows::{Cell, HeadRows};
+use crate::cache_rows::HeadRows;
 use crate::lanes::F32x4;
 use crate::math::exp::exp;
 
@@ -60,10 +60,10 @@ pub fn kept_scratch_len(n_queries: usize, head_dim: usize, n_rows: usize) -> usi
 }
 
 /// Attention as `attend`, the same bits; what [`add_columns`] needs stays in `scratch`.
-pub fn attend_keeping<C: Cell>(
+pub fn attend_keeping<T: Tiles>(
     mut target: Target<'_>,
     q: &[f32],
-    rows: &HeadRows<'_, C>,
+    rows: &HeadRows<'_, T>,
     queries: Queries,
     scratch: &mut [f32],
 ) {

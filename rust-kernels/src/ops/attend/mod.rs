@@ -6,6 +6,9 @@
 //! a query's result is the same bits whichever queries share the call, in `many` (tiles re-laid for
 //! blocks of queries) and in `single` (rows read where they lie). Source: Milakov & Gimelshein 2018
 //! (online softmax).
+mod bytes;
+mod bytes_single;
+mod floats;
 mod kept;
 mod many;
 mod single;
@@ -13,9 +16,10 @@ mod tile;
 mod window;
 
 pub use kept::{add_columns, attend_keeping, kept_scratch_len};
+pub use tile::Tiles;
 pub use window::{measure_scratch_len, measure_window};
 
-use crate::cache_rows::{Cell, HeadRows};
+use crate::cache_rows::HeadRows;
 use crate::lanes::F32x4;
 use crate::math::exp::exp4;
 
@@ -96,17 +100,17 @@ pub fn attend_scratch_len(n_queries: usize, head_dim: usize) -> usize {
 }
 
 /// Attention of the queries of one kv head.
-pub fn attend<C: Cell>(
+pub fn attend<T: Tiles>(
     mut target: Target<'_>,
     q: &[f32],
-    rows: &HeadRows<'_, C>,
+    rows: &HeadRows<'_, T>,
     queries: Queries,
     scratch: &mut [f32],
 ) {
     let (state, scratch) = scratch.split_at_mut(2 * queries.len());
     let mut running = prepare(&mut target, queries, state);
     if queries.n_tokens == 1 {
-        single::attend(&mut target, q, rows, queries, &mut running, scratch);
+        T::attend_one(&mut target, q, rows, queries, &mut running, scratch);
     } else {
         many::attend(&mut target, q, rows, queries, &mut running, scratch, None);
     }
@@ -139,7 +143,7 @@ fn finish(target: &mut Target<'_>, queries: Queries, running: &Running<'_>) {
 }
 
 /// Per query: the largest score so far, and the sum of weights relative to it.
-struct Running<'a> {
+pub struct Running<'a> {
     maxima: &'a mut [f32],
     totals: &'a mut [f32],
 }

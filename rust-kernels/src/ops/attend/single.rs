@@ -1,28 +1,22 @@
 //! Attention of one token: rows are read where they lie, once for up to three query heads.
 use super::{Queries, Running, TILE, Target, within};
-use crate::cache_rows::{Cell, HeadRows};
+use crate::cache_rows::{Cell, Cells, HeadRows};
 use crate::lanes::F32x4;
 
 /// Query heads of a pass: their sums for four rows, and a row's vector, fit the registers.
-const HEADS: usize = 3;
+pub(super) const HEADS: usize = 3;
 
 pub(super) fn attend<C: Cell>(
     target: &mut Target<'_>,
     q: &[f32],
-    rows: &HeadRows<'_, C>,
+    rows: &HeadRows<'_, Cells<C>>,
     queries: Queries,
     running: &mut Running<'_>,
     scratch: &mut [f32],
 ) {
     let weights = &mut scratch[..HEADS * TILE];
     let n = queries.len();
-    for first in (0..rows.positions.len()).step_by(TILE) {
-        let n_rows = TILE.min(rows.positions.len() - first);
-        let visible = within(queries.visible(0, rows.positions), first, n_rows);
-        if visible.0 >= visible.1 {
-            continue;
-        }
-        let tile = Tile { first, n_rows, visible };
+    for tile in tiles(queries, rows.positions) {
         let mut query = 0;
         while query < n {
             let width = (n - query).min(HEADS);
@@ -36,17 +30,28 @@ pub(super) fn attend<C: Cell>(
     }
 }
 
-struct Tile {
-    first: usize,
-    n_rows: usize,
-    visible: (usize, usize),
+/// Rows of a tile and those of them that the token sees.
+pub(super) struct Tile {
+    pub(super) first: usize,
+    pub(super) n_rows: usize,
+    pub(super) visible: (usize, usize),
+}
+
+/// The tiles that one token sees rows of.
+pub(super) fn tiles(queries: Queries, positions: &[u32]) -> impl Iterator<Item = Tile> {
+    let (n, seen) = (positions.len(), queries.visible(0, positions));
+    (0..n).step_by(TILE).filter_map(move |first| {
+        let n_rows = TILE.min(n - first);
+        let visible = within(seen, first, n_rows);
+        (visible.0 < visible.1).then_some(Tile { first, n_rows, visible })
+    })
 }
 
 #[allow(clippy::too_many_arguments)]
 fn pass<const N: usize, C: Cell>(
     target: &mut Target<'_>,
     q: &[f32],
-    rows: &HeadRows<'_, C>,
+    rows: &HeadRows<'_, Cells<C>>,
     queries: Queries,
     running: &mut Running<'_>,
     weights: &mut [f32],

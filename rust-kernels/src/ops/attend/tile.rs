@@ -1,104 +1,49 @@
-//! Tiles re-laid so that blocks of queries read them without gaps, and queries packed to match.
-//!
-//! | tile   | layout                              |                                                |
-//! |--------|-------------------------------------|------------------------------------------------|
-//! | keys   | [TILE / 8, 4, head_dim / 4, 8 rows] | of eight rows, channels 4n + 0, then 4n + 1, .. |
-//! | query  | [4, head_dim / 4, 4 queries]        | the same order of channels                      |
-//! | values | [head_dim / 8, TILE, 8 channels]    | eight channels of one row after the other       |
-use super::TILE;
-use crate::cache_rows::Cell;
+//! What attention does with the rows of a codec: tiles re-laid so that blocks of queries read them
+//! without gaps, queries packed to match, and the products over them.
+use super::many::Weights;
+use super::{Queries, Running, Target};
+use crate::cache_rows::{Codec, HeadRows};
 use crate::lanes::F32x4;
 
 /// Queries of a packed block.
 pub(super) const BLOCK: usize = 4;
 
-/// Rows `first .. first + n` of `keys`; rows past them, to a multiple of eight, become zeros.
-pub(super) fn load_keys<C: Cell>(tile: &mut [f32], keys: &[C], d: usize, first: usize, n: usize) {
-    let panels = tile.chunks_exact_mut(8 * d).take(n.div_ceil(8));
-    for (p, panel) in panels.enumerate() {
-        for half in 0..2 {
-            let row = 8 * p + 4 * half;
-            for i in (0..d).step_by(4) {
-                let four = core::array::from_fn(|r| {
-                    if row + r < n {
-                        C::load4(keys, (first + row + r) * d + i)
-                    } else {
-                        F32x4::splat(0.0)
-                    }
-                });
-                for (c, lanes) in F32x4::transpose(four).into_iter().enumerate() {
-                    lanes.store(panel, 2 * d * c + 2 * i + 4 * half);
-                }
-            }
-        }
-    }
-}
-
-pub(super) fn load_values<C: Cell>(
-    tile: &mut [f32],
-    values: &[C],
-    d: usize,
-    first: usize,
-    n: usize,
-) {
-    let values = &values[first * d..(first + n) * d];
-    for (p, panel) in tile.chunks_exact_mut(8 * TILE).enumerate() {
-        for (row, eight) in values.chunks_exact(d).zip(panel.chunks_exact_mut(8)) {
-            C::load4(row, 8 * p).store(eight, 0);
-            C::load4(row, 8 * p + 4).store(eight, 4);
-        }
-    }
-}
-
-/// Up to four query vectors; missing ones become zeros.
-pub(super) fn pack_queries(packed: &mut [f32], vectors: &[&[f32]], d: usize) {
-    packed.fill(0.0);
-    for (n, vector) in vectors.iter().enumerate() {
-        for (i, four) in vector.chunks_exact(4).enumerate() {
-            for (c, &x) in four.iter().enumerate() {
-                packed[d * c + BLOCK * i + n] = x;
-            }
-        }
-    }
-}
-
-/// out f32[N, stride] = scale q.k over the tile's first `n_rows` rows; rows past them, to a multiple
-/// of eight, are 0.
-#[inline(always)]
-pub(super) fn scores<const N: usize>(
-    out: &mut [f32],
-    stride: usize,
-    keys: &[f32],
-    packed: &[f32],
-    n_rows: usize,
-    scale: f32,
-) {
-    let d = packed.len() / BLOCK;
-    let scale = F32x4::splat(scale);
-    for (p, panel) in keys.chunks_exact(8 * d).take(n_rows.div_ceil(8)).enumerate() {
-        let class = |c: usize| {
-            let mut sums = [[F32x4::splat(0.0); 2]; N];
-            let k = panel[2 * d * c..2 * d * (c + 1)].chunks_exact(8);
-            for (k, q) in k.zip(packed[d * c..d * (c + 1)].chunks_exact(BLOCK)) {
-                let k = [F32x4::load(k, 0), F32x4::load(k, 4)];
-                for (n, sums) in sums.iter_mut().enumerate() {
-                    let x = F32x4::splat(q[n]);
-                    sums[0] = x.mul_add(k[0], sums[0]);
-                    sums[1] = x.mul_add(k[1], sums[1]);
-                }
-            }
-            sums
-        };
-        let even = add(class(0), class(2));
-        let sums = add(even, add(class(1), class(3)));
-        for (n, sums) in sums.into_iter().enumerate() {
-            sums[0].mul(scale).store(out, n * stride + 8 * p);
-            sums[1].mul(scale).store(out, n * stride + 8 * p + 4);
-        }
-    }
-}
-
-#[inline(always)]
-fn add<const N: usize>(a: [[F32x4; 2]; N], b: [[F32x4; 2]; N]) -> [[F32x4; 2]; N] {
-    core::array::from_fn(|n| [a[n][0].add(b[n][0]), a[n][1].add(b[n][1])])
+/// A codec's arithmetic. Tiles and packed queries are f32 by size; what lies in them is its own.
+pub trait Tiles: Codec + Sized {
+    /// Rows `first .. first + n` of `keys` to f32[TILE d]; rows past them, to a multiple of eight,
+    /// become zeros.
+    fn load_keys(tile: &mut [f32], keys: &[Self::Unit], d: usize, first: usize, n: usize);
+    /// Rows `first .. first + n` of `values` to f32[TILE d].
+    fn load_values(tile: &mut [f32], values: &[Self::Unit], d: usize, first: usize, n: usize);
+    /// Up to four query vectors to f32[BLOCK d]; missing ones become zeros.
+    fn pack_queries(packed: &mut [f32], vectors: &[&[f32]], d: usize);
+    /// out f32[N, stride] = scale q.k over the tile's first `n_rows` rows; rows past them, to a
+    /// multiple of eight, are finite.
+    fn scores<const N: usize>(
+        out: &mut [f32],
+        stride: usize,
+        keys: &[f32],
+        packed: &[f32],
+        n_rows: usize,
+        scale: f32,
+    );
+    /// out[at[n] ..] f32[d] = out factors[n] + weights of query n times values. `work` f32[BLOCK TILE].
+    fn add_values<const N: usize>(
+        out: &mut [f32],
+        at: [usize; N],
+        factors: [F32x4; N],
+        weights: &Weights<'_>,
+        work: &mut [f32],
+        values: &[f32],
+        n_rows: usize,
+    );
+    /// Attention of one token: rows are read where they lie. The same bits as by tiles.
+    fn attend_one(
+        target: &mut Target<'_>,
+        q: &[f32],
+        rows: &HeadRows<'_, Self>,
+        queries: Queries,
+        running: &mut Running<'_>,
+        scratch: &mut [f32],
+    );
 }

@@ -1,7 +1,7 @@
 //! The attention signal `window` (methods.md 0.4): softmax rows summed over queries.
-use super::tile::{BLOCK, load_keys, pack_queries, scores};
+use super::tile::{BLOCK, Tiles};
 use super::{LOWEST, Queries, TILE};
-use crate::cache_rows::{Cell, HeadRows};
+use crate::cache_rows::HeadRows;
 use crate::lanes::F32x4;
 use crate::math::exp::exp4;
 
@@ -26,11 +26,11 @@ pub fn measure_scratch_len(n_rows: usize, head_dim: usize) -> usize {
 
 /// Adds to out f32[n_groups, out_stride] the softmax rows of the queries of one kv head, summed
 /// over tokens in order.
-pub fn measure_window<C: Cell>(
+pub fn measure_window<T: Tiles>(
     out: &mut [f32],
     out_stride: usize,
     q: &[f32],
-    rows: &HeadRows<'_, C>,
+    rows: &HeadRows<'_, T>,
     queries: Queries,
     scratch: &mut [f32],
 ) {
@@ -47,22 +47,22 @@ pub fn measure_window<C: Cell>(
             let first = (query + BLOCK * block).min(n);
             let vectors: [&[f32]; BLOCK] =
                 core::array::from_fn(|i| queries.vector(q, (first + i).min(n - 1)));
-            pack_queries(packed, &vectors[..(n - first).min(BLOCK)], d);
+            T::pack_queries(packed, &vectors[..(n - first).min(BLOCK)], d);
         }
         // Later queries see more: no tile past what the last of them sees is needed.
         let (_, seen) = queries.visible(query + width - 1, rows.positions);
         for first in (0..seen).step_by(TILE) {
             let n_tile = TILE.min(n_rows - first);
-            load_keys(keys, rows.keys, d, first, n_tile);
+            T::load_keys(keys, rows.keys, d, first, n_tile);
             let blocks =
                 packed.chunks_exact(BLOCK * d).zip(weights.chunks_mut((BLOCK * stride).max(1)));
             for (block, (packed, weights)) in blocks.take(width.div_ceil(BLOCK)).enumerate() {
                 let out = &mut weights[first..];
                 match width - BLOCK * block {
-                    1 => scores::<1>(out, stride, keys, packed, n_tile, queries.scale),
-                    2 => scores::<2>(out, stride, keys, packed, n_tile, queries.scale),
-                    3 => scores::<3>(out, stride, keys, packed, n_tile, queries.scale),
-                    _ => scores::<4>(out, stride, keys, packed, n_tile, queries.scale),
+                    1 => T::scores::<1>(out, stride, keys, packed, n_tile, queries.scale),
+                    2 => T::scores::<2>(out, stride, keys, packed, n_tile, queries.scale),
+                    3 => T::scores::<3>(out, stride, keys, packed, n_tile, queries.scale),
+                    _ => T::scores::<4>(out, stride, keys, packed, n_tile, queries.scale),
                 }
             }
         }
