@@ -19,13 +19,13 @@ export function add_columns_head(out: number, out_stride: number, n_tokens: numb
 
 /**
  * Adds sums of |w . v| to `norms` f32`[n_rows]` over the rows w of weight f32`[n_weights, stride]`
- * from `column`; values are `[n_rows, head_dim]` cells, `codec` 0 f32, 1 f16.
+ * from `column`; values are `n_rows` rows, `codec` 0 f32, 1 f16, 2 q8.
  */
 export function add_output_norms(codec: number, norms: number, values: number, n_rows: number, head_dim: number, weight: number, n_weights: number, stride: number, column: number, scratch: number): void;
 
 /**
  * Writes one head's vectors of x f32[n_tokens, stride] from `column` as rows at `rows`
- * ([n_tokens, head_dim] cells); `codec` 0 f32, 1 f16.
+ * (`n_tokens` of them).
  */
 export function append_rows(codec: number, rows: number, x: number, n_tokens: number, stride: number, column: number, head_dim: number): void;
 
@@ -36,7 +36,7 @@ export function arg_max(logits: number, n: number): number;
 
 /**
  * Attention of the queries of one kv head over its `length` rows; q f32[n_tokens, q_stride] from
- * `q_column`, out f32[n_tokens, out_stride] from `out_column`; `codec` 0 f32, 1 f16.
+ * `q_column`, out f32[n_tokens, out_stride] from `out_column`.
  */
 export function attend_head(codec: number, out: number, out_stride: number, out_column: number, q: number, q_stride: number, q_column: number, n_tokens: number, n_groups: number, head_dim: number, keys: number, values: number, positions: number, length: number, first_position: number, scale: number, window: number, scratch: number): void;
 
@@ -97,7 +97,7 @@ export function gate(out: number, gate_up: number, n_tokens: number, size: numbe
 
 /**
  * Rows `keep` u32[n] (ascending, from the head's first) of `src` to the first rows of `dst`, which
- * may start where `src` starts; codecs as in `append_rows`.
+ * may start where `src` starts if the codecs are the same.
  */
 export function gather_rows(dst_codec: number, dst: number, src_codec: number, src: number, keep: number, n: number, d: number): void;
 
@@ -263,7 +263,7 @@ export function rope_frequencies(out: number, n_pairs: number, base: number, sca
 export function rope_table(out: number, frequencies: number, n_pairs: number, first_position: number, n_tokens: number): void;
 
 /**
- * Turns `n` rows ([n, head_dim] cells, `codec` 0 f32, 1 f16) from `positions` u32`[n]` to `targets`
+ * Turns `n` rows (`codec` 0 f32, 1 f16, 2 q8) from `positions` u32`[n]` to `targets`
  * u32`[n]`; `frequencies` f32`[head_dim / 2]`, `style` 0 interleaved, 1 half.
  */
 export function rotate_rows(codec: number, rows: number, positions: number, targets: number, n: number, head_dim: number, frequencies: number, style: number): void;

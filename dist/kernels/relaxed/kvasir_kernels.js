@@ -43,7 +43,7 @@ export function add_columns_head(out, out_stride, n_tokens, n_groups, head_dim, 
 
 /**
  * Adds sums of |w . v| to `norms` f32`[n_rows]` over the rows w of weight f32`[n_weights, stride]`
- * from `column`; values are `[n_rows, head_dim]` cells, `codec` 0 f32, 1 f16.
+ * from `column`; values are `n_rows` rows, `codec` 0 f32, 1 f16, 2 q8.
  * @param {number} codec
  * @param {number} norms
  * @param {number} values
@@ -61,7 +61,7 @@ export function add_output_norms(codec, norms, values, n_rows, head_dim, weight,
 
 /**
  * Writes one head's vectors of x f32[n_tokens, stride] from `column` as rows at `rows`
- * ([n_tokens, head_dim] cells); `codec` 0 f32, 1 f16.
+ * (`n_tokens` of them).
  * @param {number} codec
  * @param {number} rows
  * @param {number} x
@@ -87,7 +87,7 @@ export function arg_max(logits, n) {
 
 /**
  * Attention of the queries of one kv head over its `length` rows; q f32[n_tokens, q_stride] from
- * `q_column`, out f32[n_tokens, out_stride] from `out_column`; `codec` 0 f32, 1 f16.
+ * `q_column`, out f32[n_tokens, out_stride] from `out_column`.
  * @param {number} codec
  * @param {number} out
  * @param {number} out_stride
@@ -258,7 +258,7 @@ export function gate(out, gate_up, n_tokens, size, kind) {
 
 /**
  * Rows `keep` u32[n] (ascending, from the head's first) of `src` to the first rows of `dst`, which
- * may start where `src` starts; codecs as in `append_rows`.
+ * may start where `src` starts if the codecs are the same.
  * @param {number} dst_codec
  * @param {number} dst
  * @param {number} src_codec
@@ -684,7 +684,7 @@ export function rope_table(out, frequencies, n_pairs, first_position, n_tokens) 
 }
 
 /**
- * Turns `n` rows ([n, head_dim] cells, `codec` 0 f32, 1 f16) from `positions` u32`[n]` to `targets`
+ * Turns `n` rows (`codec` 0 f32, 1 f16, 2 q8) from `positions` u32`[n]` to `targets`
  * u32`[n]`; `frequencies` f32`[head_dim / 2]`, `style` 0 interleaved, 1 half.
  * @param {number} codec
  * @param {number} rows
