@@ -16,33 +16,37 @@ export class Yielder {
   }
 }
 
-/**
- * Resolves in a task of its own, after those that wait already. Browsers make a timer wait 4 ms, and
- * one a second in a hidden tab; a message comes at once. `scheduler.yield` would go ahead of messages
- * that wait, and with them of an abort.
- */
-export const nextTask: () => Promise<void> = chooseTask();
+/** What platforms have to make a task. */
+export interface TaskScope {
+  readonly setImmediate?: (callback: () => void) => unknown;
+  readonly MessageChannel?: typeof MessageChannel;
+  readonly setTimeout: (callback: () => void) => unknown;
+}
 
-function chooseTask(): () => Promise<void> {
+/**
+ * A function that resolves in a task of its own, after those that wait already. Browsers make a timer
+ * wait 4 ms, and up to a second in a hidden tab; a message comes at once. `scheduler.yield` would go
+ * ahead of messages that wait, and with them of an abort.
+ */
+export function taskMaker(scope: TaskScope): () => Promise<void> {
+  const { setImmediate: immediate, MessageChannel: Channel } = scope;
   // Node and Deno: an open MessagePort would keep the program alive.
-  const { setImmediate: immediate } = globalThis as {
-    readonly setImmediate?: (callback: () => void) => unknown;
-  };
   if (immediate !== undefined) return () => new Promise((resolve) => void immediate(resolve));
-  if (typeof MessageChannel === "undefined") {
-    return () => new Promise((resolve) => void setTimeout(resolve));
-  }
-  let ports: MessageChannel | undefined;
+  if (Channel === undefined) return () => new Promise((resolve) => void scope.setTimeout(resolve));
+  let channel: MessageChannel | undefined;
   const waiting: (() => void)[] = [];
+  const open = (): MessageChannel => {
+    const opened = new Channel();
+    opened.port1.onmessage = () => waiting.shift()?.();
+    return opened;
+  };
   return () => {
-    if (ports === undefined) {
-      ports = new MessageChannel();
-      ports.port1.onmessage = () => waiting.shift()?.();
-    }
-    const { port2 } = ports;
+    const { port2 } = (channel ??= open());
     return new Promise((resolve) => {
       waiting.push(resolve);
       port2.postMessage(null);
     });
   };
 }
+
+const nextTask = taskMaker(globalThis);

@@ -47,7 +47,8 @@ export class ModelInWorker {
     try {
       return await Promise.race([loading.done, aborted]);
     } catch (error) {
-      await this.leave();
+      // Who gives up does not wait for a download to notice.
+      void this.leave();
       throw error;
     } finally {
       signal.removeEventListener("abort", onAbort);

@@ -22,6 +22,8 @@ export class Connection {
   #life: Life | null = null;
   #stopWaiting: () => void = () => {};
   #end: KvasirError | null = null;
+  /** `close` was called: however the worker ends now, that is why. */
+  #closing: KvasirError | null = null;
   #nPending = 0;
 
   private constructor(worker: SpawnedWorker) {
@@ -88,6 +90,7 @@ export class Connection {
   async close(): Promise<void> {
     if (this.#end !== null) return;
     const disposed = new KvasirError("disposed", "Cannot go on: the model was disposed");
+    this.#closing = disposed;
     this.#tell(disposed);
     await this.guard((host) => host.leave()).catch(() => {});
     this.#finish(disposed);
@@ -97,8 +100,9 @@ export class Connection {
     for (const callback of [...this.#lostCallbacks]) callback(error);
   }
 
-  #finish(end: KvasirError): void {
+  #finish(reason: KvasirError): void {
     if (this.#end !== null) return;
+    const end = this.#closing ?? reason;
     this.#end = end;
     this.#stopWaiting();
     this.#tell(end);
