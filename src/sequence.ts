@@ -204,7 +204,7 @@ export class Sequence {
     // The context and the budget may both be used up.
     for (let n = 0; cause !== null; n++) {
       const nReread = Math.min(this.compressor.nReread() ?? 0, this.#recent.length, N_RECENT);
-      if (nReread === 0 || n === MAX_CAUSES) throw this.#full(nMore);
+      if (nReread === 0 || n === MAX_CAUSES) throw this.#full(nMore, cause);
       await this.#readAgain(nReread, cause, signal);
       yield this.#compressed("overflow");
       cause = this.compressor.overflow(nMore);
@@ -312,12 +312,15 @@ export class Sequence {
     if (this.#recent.length > 4 * N_RECENT) this.#recent = this.#recent.slice(-N_RECENT);
   }
 
-  #full(nTokens: number): KvasirError {
+  #full(nTokens: number, cause: OverflowCause): KvasirError {
     const { contextLength } = this.#parts.transformer.config;
-    return new KvasirError(
-      "cache-full",
-      `Cannot generate: the model reads at most ${contextLength} tokens, ` +
-        `got ${nTokens} after the ${this.cache.seen} read before`,
-    );
+    const { budget } = this.#options;
+    const isBytes = cause === "bytes" && budget !== undefined && "bytes" in budget;
+    const why = isBytes
+      ? `"${this.method.id}" makes no room within ${budget.bytes} bytes, of which ` +
+        `${this.cache.usage().bytes} are held; got ${nTokens} more tokens`
+      : `the model reads at most ${contextLength} tokens, ` +
+        `got ${nTokens} after the ${this.cache.seen} read before`;
+    return new KvasirError("cache-full", `Cannot generate: ${why}`);
   }
 }

@@ -227,7 +227,7 @@ export type GenerateEvent =
     };
 
 export interface CacheUsage {
-  /** Bytes that all rows of all tokens seen would take in this codec. */
+  /** Bytes that a cache would hold that drops nothing: all rows of all tokens seen, positions, headroom. */
   readonly fullBytes: number;
   /** Bytes held now: rows, positions, headroom, scratch. */
   readonly bytes: number;

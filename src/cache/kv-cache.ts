@@ -6,7 +6,7 @@
 import { assert, KvasirError } from "../errors.ts";
 import type { CodecName, LayerRows, RopeFrequencies, RopeShape } from "../engine/engine.ts";
 import type { CacheUsage } from "../types.ts";
-import { codecs, layOutHeads, PAGE_ROWS, POSITION_BYTES } from "./layout.ts";
+import { codecs, layOutHeads, PAGE_ROWS, POSITION_BYTES, rowByteLength } from "./layout.ts";
 import { truncatePositions } from "./row-positions.ts";
 import { type RowEngine, Rows, RowStore } from "./rows.ts";
 
@@ -200,8 +200,8 @@ export class KvCache {
 
   /**
    * Exact bytes of all buffers that the cache holds on the engine: rows, positions, headroom and
-   * staging. `fullBytes` counts rows alone. Not counted: the host's list of positions, at most 4
-   * bytes per row.
+   * staging. `fullBytes` counts all but staging. Not counted: the host's list of positions, at most
+   * 4 bytes per row.
    *
    * @param nAhead Newest tokens whose rows are in the buffers and are not to be counted.
    */
@@ -211,8 +211,10 @@ export class KvCache {
       bytes: layer.byteLength + (this.#before[l]?.byteLength ?? 0),
       rows: Array.from(layer.length, (n) => n - nAhead),
     }));
+    // Of a cache that drops nothing, as it is after a prompt.
+    const spare = fullRows === 0 ? 0 : this.nLayers * this.nKvHeads * this.headroom;
     return {
-      fullBytes: fullRows * 2 * codecs[this.codec].rowBytes(this.headDim),
+      fullBytes: (fullRows + spare) * rowByteLength(this.codec, this.headDim),
       bytes: this.#store.bytes,
       peakBytes: this.#store.peakBytes,
       keptRows: this.#layers.reduce((sum, layer) => sum + layer.nRows - nAhead * layer.nKvHeads, 0),

@@ -2,6 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCompressor } from "../../../src/compress.ts";
 import { createMethod } from "../../../src/compression/registry.ts";
+import { compose } from "../../../src/compression/compose.ts";
+import { defineMethod } from "../../../src/compression/define-method.ts";
+import { recencyScorer } from "../../../src/compression/scorers/recency.ts";
+import { tokenTopK } from "../../../src/compression/selectors/token-top-k.ts";
 import type { LocalModel } from "../../../src/load.ts";
 import { prefill } from "../../../src/prefill.ts";
 import type { SessionOptions } from "../../../src/types.ts";
@@ -82,6 +86,39 @@ test("full: cache-full, and the session is as it was", async () => {
   expect(error).toMatchObject({ code: "cache-full" });
   expect(session.usage().position).toBe(position);
   session.dispose();
+});
+
+test("a method that makes no room: cache-full names the bytes; in tokens the answer ends", async () => {
+  const stays = defineMethod({
+    id: "stays",
+    create: () =>
+      compose({
+        scorer: recencyScorer(0),
+        selector: tokenTopK,
+        schedule: { onOverflow: false },
+      }),
+  });
+  const bytes = 300_000;
+  const inBytes = model.session({ method: stays, budget: { bytes }, headroom: 8 });
+  await answer(inBytes, { tokens: ids }, { maxTokens: 1 });
+  const held = inBytes.usage().cache.bytes;
+  const { error } = await collect(inBytes.generate({ tokens: [...ids, ...ids, ...ids] }));
+  expect(error).toMatchObject({
+    code: "cache-full",
+    message: expect.stringMatching(
+      new RegExp(`"stays".*${bytes} bytes, of which ${held} are held; got \\d+ more tokens`),
+    ) as unknown,
+  });
+  const inTokens = model.session({
+    method: stays,
+    budget: { tokens: 20 },
+    headroom: 8,
+    turnPolicy: "each",
+  });
+  const { done } = await answer(inTokens, { tokens: ids }, { maxTokens: 40, ignoreEos: true });
+  expect(done.reason).toBe("length");
+  expect(done.usage.tokens.completion).toBeLessThan(40);
+  for (const session of [inBytes, inTokens]) session.dispose();
 });
 
 test("abort in an overflow: the tokens that were to be read again are read with the next turn", async () => {
