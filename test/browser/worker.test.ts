@@ -3,6 +3,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LocalModel } from "../../src/load.ts";
+import { answer } from "../support/sessions.ts";
 import { openToy, type Toy, toyGolden, TOYS } from "../support/toys.ts";
 import { launch, openPage, openSite, type PageScope, type Site } from "./site.ts";
 
@@ -73,15 +74,15 @@ describe.each([true, false])("a page that is cross-origin isolated: %s", (isIsol
 
   it.each(TOYS)("answers with the golden text of %s in a worker", async (toy) => {
     const { ids, greedy } = toyGolden(toy);
-    const answer = await answerInWorker(page, toy, ids, greedy.tokens.length, 2);
-    expect(answer.tokens).toEqual(greedy.tokens);
+    const given = await answerInWorker(page, toy, ids, greedy.tokens.length, 2);
+    expect(given.tokens).toEqual(greedy.tokens);
     const own = await openToy(toy);
     const text = own.tokenizer.decodeStream({ keepSpecial: false });
     const golden = greedy.tokens.map((token) => text.push(token)).join("") + text.end();
     own.dispose();
-    expect(answer.text).toBe(golden);
+    expect(given.text).toBe(golden);
     // The pool needs shared memory; the worker's workers have it where the page does.
-    expect(answer.nThreads).toBe(isIsolated ? 2 : 1);
+    expect(given.nThreads).toBe(isIsolated ? 2 : 1);
   });
 
   it.each(["q8", "f32"] as const)(
@@ -107,6 +108,62 @@ describe.each([true, false])("a page that is cross-origin isolated: %s", (isIsol
       }
     },
   );
+
+  it("gives the logprobs of Node in a worker, to the last bit", async () => {
+    const { ids } = toyGolden("toy-qwen3");
+    const inWorker = await page.evaluate(async (ids) => {
+      const { worker } = globalThis as unknown as PageScope;
+      const model = await worker.loadInWorker("toys/toy-qwen3.gguf", {
+        engine: "wasm",
+        threads: 2,
+      });
+      const session = await model.session();
+      const seen: number[] = [];
+      const options = { maxTokens: 20, ignoreEos: true, logprobs: 256 };
+      for await (const event of session.generate({ tokens: ids }, options)) {
+        if (event.type !== "token") continue;
+        seen.push(event.token, ...(event.topLogprobs ?? []).map(({ logprob }) => logprob));
+      }
+      await model.dispose();
+      return seen;
+    }, ids);
+    const own = await openToy("toy-qwen3", { engine: "wasm", activations: "q8" });
+    const options = { maxTokens: 20, ignoreEos: true, logprobs: 256 };
+    const { tokens } = await answer(own.session(), { tokens: ids }, options);
+    own.dispose();
+    const expected = tokens.flatMap(({ token, topLogprobs = [] }) => [
+      token,
+      ...topLogprobs.map(({ logprob }) => logprob),
+    ]);
+    expect(inWorker.length).toBe(20 * 257);
+    expect(inWorker).toEqual(expected);
+  });
+
+  it("lets messages through to a page that computes without a worker", async () => {
+    const end = await page.evaluate(async () => {
+      const { local } = globalThis as unknown as PageScope;
+      const model = await local.load("toys/toy-llama.gguf", { engine: "wasm" });
+      const session = model.session({
+        method: "streaming-llm",
+        budget: { tokens: 64 },
+        turnPolicy: "each",
+      });
+      const controller = new AbortController();
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => controller.abort();
+      port2.postMessage(null);
+      const options = { maxTokens: 1e9, ignoreEos: true, signal: controller.signal };
+      try {
+        for await (const event of session.generate("x", options)) void event;
+        return "end";
+      } catch (error) {
+        return (error as { code: string }).code;
+      } finally {
+        model.dispose();
+      }
+    });
+    expect(end).toBe("aborted");
+  });
 
   it("keeps the class, code and cause of errors", async () => {
     const seen = await page.evaluate(async () => {
