@@ -36,6 +36,20 @@ const COMMANDS: CommandTable = {
     summary: "Compare compression methods on a text",
     open: async () => (await import("./compare.ts")).compareCommand(load),
   },
+  doctor: {
+    summary: "Show what this machine offers",
+    open: async () => {
+      const { arch, cpus, platform, totalmem } = await import("node:os");
+      const { formatBytes } = await import("./format.ts");
+      const { doctorCommand } = await import("./doctor.ts");
+      return doctorCommand({
+        node: process.versions.node,
+        system: `${platform()} ${arch()}`,
+        processor: cpus()[0]?.model ?? "unknown",
+        memory: formatBytes(totalmem()),
+      });
+    },
+  },
   parity: {
     summary: "Check against a folder of golden data",
     open: async () => {

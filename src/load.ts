@@ -1,7 +1,7 @@
 // Bytes -> GGUF table -> weights on the engine -> tokenizer: what a Model is made of.
 import { createEngine } from "./engine/create-engine.ts";
 import type { Engine } from "./engine/engine.ts";
-import { KvasirError, throwIfAborted } from "./errors.ts";
+import { assert, KvasirError, throwIfAborted } from "./errors.ts";
 import type { ByteSource } from "./gguf/byte-source.ts";
 import type { GgufFile } from "./gguf/parse.ts";
 import { parseSharded } from "./gguf/shards.ts";
@@ -36,14 +36,33 @@ import { loadWeights, readRopeFactors } from "./weights/load-weights.ts";
  * @throws {KvasirError} `not-found`, `network`, `checksum`, `storage-full`, `bad-gguf`,
  *   `unsupported-model`, `out-of-memory` with both numbers before anything is loaded, `unavailable`, `aborted`.
  */
-export async function load(
-  source: ModelSource,
-  options: LoadOptions & { readonly runtime: Runtime },
-): Promise<Model> {
+export async function load(source: ModelSource, options: Options): Promise<Model> {
   const started = performance.now();
-  const { runtime, signal, onProgress, sha256 } = options;
+  const { signal, onProgress } = options;
   throwIfAborted(signal, "load the model");
   const report = onProgress === undefined ? undefined : createReport(onProgress);
+  const { onProgress: _, signal: __, ...again } = options;
+  const reopen: Reopen = (use) =>
+    withGguf(source, again, undefined, use, ({ engine }) => engine.dispose());
+  const open = (gguf: GgufFile): Promise<LocalModel> =>
+    loadParsed(gguf, options, report, started, reopen);
+  return withGguf(source, options, report, open, (model) => model.dispose());
+}
+
+type Options = LoadOptions & { readonly runtime: Runtime };
+type Report = (progress: Omit<LoadProgress, "rate">) => void;
+type UseGguf<T> = (gguf: GgufFile) => Promise<T>;
+type Reopen = (use: UseGguf<Transformer>) => Promise<Transformer>;
+
+/** Opens the file and its shards for as long as `use` takes; `drop`: what it made, if that was no use. */
+async function withGguf<T>(
+  source: ModelSource,
+  options: Options,
+  report: Report | undefined,
+  use: UseGguf<T>,
+  drop: (made: T) => void,
+): Promise<T> {
+  const { runtime, signal, sha256 } = options;
   const openOptions = {
     ...(signal === undefined ? {} : { signal }),
     ...(report === undefined ? {} : { onProgress: report }),
@@ -63,14 +82,14 @@ export async function load(
       ...(signal === undefined ? {} : { signal }),
     });
     sources = gguf.sources;
-    const model = await loadParsed(gguf, options, report, started);
+    const made = await use(gguf);
     try {
       await Promise.all(sources.map((open) => open.finish?.()));
     } catch (error) {
-      model.dispose();
+      drop(made);
       throw error;
     }
-    return model;
+    return made;
   } finally {
     await Promise.all(sources.map((open) => open.close?.()));
   }
@@ -78,10 +97,11 @@ export async function load(
 
 async function loadParsed(
   gguf: GgufFile,
-  options: LoadOptions & { readonly runtime: Runtime },
-  report: ((progress: Omit<LoadProgress, "rate">) => void) | undefined,
+  options: Options,
+  report: Report | undefined,
   started: number,
-): Promise<Model> {
+  reopen: Reopen,
+): Promise<LocalModel> {
   const { runtime, engine: name = "auto", signal } = options;
   const plain = readModelConfig(gguf);
   const config = withRopeFactors(plain, await readRopeFactors(gguf, plain.headDim));
@@ -100,7 +120,9 @@ async function loadParsed(
     const kernels = created.hostKernels;
     const transformer = new Transformer(engine, config, weights);
     const parts = { transformer, tokenizer, chatTemplate, kernels, modelHash: weights.hash };
-    return new LocalModel(engine, parts, performance.now() - started);
+    const renew = (): Promise<Transformer> => reopen((file) => reload(file, config, options));
+    const isLasting = engine.name !== "webgpu";
+    return new LocalModel(parts, performance.now() - started, isLasting ? undefined : renew);
   } catch (error) {
     engine.dispose();
     throw error;
@@ -118,6 +140,27 @@ async function readText({ metadata }: GgufFile): Promise<{
   if (!metadata.has("tokenizer.chat_template")) return { tokenizer, chatTemplate: null };
   const { createChatTemplate } = await import("./tokenizer/chat-template.ts");
   return { tokenizer, chatTemplate: createChatTemplate(metadata, tokenizer) };
+}
+
+/**
+ * The model once more, its GPU having gone away: on the engine that `load` would take now, or on the
+ * CPU. In f32, as on the GPU, so that the same tokens follow.
+ */
+async function reload(
+  gguf: GgufFile,
+  config: ModelConfig,
+  { runtime, engine: name = "auto", threads = defaultThreads(gguf, runtime) }: Options,
+): Promise<Transformer> {
+  const wanted = { activations: "f32", runtime, threads } as const;
+  const again = await createEngine({ ...wanted, engine: name }).catch(() => null);
+  const created = again ?? (await createEngine({ ...wanted, engine: "wasm" }));
+  assert(created !== null, "an engine asked for by name is there, or an error says why not");
+  try {
+    return new Transformer(created.engine, config, await loadWeights(created.engine, gguf, config));
+  } catch (error) {
+    created.engine.dispose();
+    throw error;
+  }
 }
 
 /** Beyond it, one token's work is too little to divide further. */
@@ -150,11 +193,10 @@ export class LocalModel implements Model {
   readonly config: ModelConfig;
   readonly tokenizer: SessionParts["tokenizer"];
   readonly chatTemplate: SessionParts["chatTemplate"];
-  readonly engine: Model["engine"];
   readonly loadMs: number;
-  /** For the parity checks, which look at every logit. */
-  readonly parts: SessionParts;
-  readonly #engine: Engine;
+  readonly #reload: (() => Promise<Transformer>) | undefined;
+  #parts: SessionParts;
+  #renewal: Promise<Transformer> | null = null;
   readonly #sessions = new Set<Session>();
   readonly #owner: SessionOwner = {
     add: (session) => void this.#sessions.add(session),
@@ -162,15 +204,25 @@ export class LocalModel implements Model {
   };
   #isDisposed = false;
 
-  constructor(engine: Engine, parts: SessionParts, loadMs: number) {
-    this.#engine = engine;
-    this.parts = parts;
+  /** @param reload Loads the weights on another engine; absent where this one stays. */
+  constructor(parts: SessionParts, loadMs: number, reload?: () => Promise<Transformer>) {
+    this.#reload = reload;
+    const renew = (lost: Transformer): Promise<Transformer> => this.#renew(lost);
+    this.#parts = reload === undefined ? parts : { ...parts, renew };
     this.config = parts.transformer.config;
     this.tokenizer = parts.tokenizer;
     this.chatTemplate = parts.chatTemplate;
-    const { name, activations, nThreads } = engine;
-    this.engine = { name, activations, nThreads };
     this.loadMs = loadMs;
+  }
+
+  /** For the parity checks, which look at every logit. */
+  get parts(): SessionParts {
+    return this.#parts;
+  }
+
+  get engine(): Model["engine"] {
+    const { name, activations, nThreads } = this.#engine;
+    return { name, activations, nThreads };
   }
 
   session(options: SessionOptions = {}): Session {
@@ -199,6 +251,23 @@ export class LocalModel implements Model {
     const sessions = [...this.#sessions];
     if (sessions.length === 0) this.#engine.dispose();
     for (const session of sessions) session.dispose();
+  }
+
+  get #engine(): Engine {
+    return this.#parts.transformer.engine;
+  }
+
+  /** Sessions come one by one, and get the same. */
+  async #renew(lost: Transformer): Promise<Transformer> {
+    if (lost !== this.#parts.transformer) return this.#parts.transformer;
+    assert(this.#reload !== undefined, "only a model that can be loaded again is renewed");
+    this.#renewal ??= this.#reload().finally(() => (this.#renewal = null));
+    const transformer = await this.#renewal;
+    if (lost === this.#parts.transformer) {
+      lost.engine.dispose();
+      this.#parts = { ...this.#parts, transformer };
+    }
+    return transformer;
   }
 
   #check(action: string): void {

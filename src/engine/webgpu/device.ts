@@ -24,6 +24,9 @@ const USED_LIMITS = [
 
 const USED_FEATURES: readonly GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query"];
 
+/** For a device that failed to say whether it is lost. */
+const LOSS_WAIT_MS = 1000;
+
 export interface DeviceOptions {
   /** What the adapter came from: where it is a library's object, it must outlive the device. */
   readonly gpu?: GPU | null;
@@ -127,6 +130,29 @@ export class GpuDevice {
     const failure = this.#failure;
     this.#failure = null;
     throw failure;
+  }
+
+  /** `promise`, which never settles on some devices that are lost; then what `explain` explains. */
+  async unlessLost(promise: Promise<undefined>): Promise<void> {
+    promise.catch(() => {});
+    const lost = this.device.lost.then(({ message }) => {
+      throw new Error(message);
+    });
+    lost.catch(() => {});
+    await Promise.race([promise, lost]);
+  }
+
+  /**
+   * Throws why nothing could be read: of a loss the host may hear later than the read does.
+   * @throws {KvasirError} `device-lost`, `out-of-memory`, `disposed`.
+   */
+  async explain(cause: unknown): Promise<never> {
+    await Promise.race([
+      this.device.lost,
+      new Promise((resolve) => setTimeout(resolve, LOSS_WAIT_MS)),
+    ]);
+    await this.check();
+    throw new KvasirError("device-lost", "Cannot read: the GPU gave nothing back", { cause });
   }
 
   dispose(): void {

@@ -272,6 +272,7 @@ export class WebGpuEngine implements Engine {
   }
 
   #checkUsable(action: string): void {
+    this.#gpu.throwIfLost();
     if (this.#isDisposed) {
       throw new KvasirError("disposed", `Cannot ${action}: the engine was disposed`);
     }

@@ -155,11 +155,10 @@ export class Recorder {
     encoder.copyBufferToBuffer(src.buffer, byteOffset, staging.buffer, 0, byteLength);
     this.flush();
     try {
-      await staging.buffer.mapAsync(MAP_READ_MODE, 0, byteLength);
+      await this.#gpu.unlessLost(staging.buffer.mapAsync(MAP_READ_MODE, 0, byteLength));
     } catch (cause) {
       this.#gpu.destroy(staging);
-      await this.#gpu.check();
-      throw cause;
+      return await this.#gpu.explain(cause);
     }
     const bytes = new Uint8Array(staging.buffer.getMappedRange(0, byteLength)).slice();
     staging.buffer.unmap();

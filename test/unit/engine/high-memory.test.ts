@@ -27,7 +27,7 @@ async function openOn(engine: Engine, toy: Toy): Promise<LocalModel> {
   const transformer = new Transformer(engine, config, weights);
   const kernels = createHostKernels(module);
   const parts = { transformer, tokenizer, chatTemplate: null, kernels, modelHash: weights.hash };
-  return new LocalModel(engine, parts, 0);
+  return new LocalModel(parts, 0);
 }
 
 /** Everything that a model does: prefill, measure, gather, attend over ragged rows, argmax. */

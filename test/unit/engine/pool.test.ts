@@ -94,7 +94,7 @@ async function openOn(engine: Engine, toy: Toy): Promise<LocalModel> {
   const kernels = createHostKernels(module);
   const transformer = new Transformer(engine, config, weights);
   const parts = { transformer, tokenizer, chatTemplate: null, kernels, modelHash: weights.hash };
-  return new LocalModel(engine, parts, 0);
+  return new LocalModel(parts, 0);
 }
 
 async function bitsOf(engine: Engine, toy: Toy): Promise<Float32Array[]> {

@@ -86,7 +86,7 @@ describe("another model", () => {
     const { parts } = model;
     const tokenizer = { ...parts.tokenizer, hash: "0".repeat(64) };
     const engine = parts.transformer.engine;
-    const other = new LocalModel(engine, { ...parts, tokenizer }, 0);
+    const other = new LocalModel({ ...parts, tokenizer }, 0);
     expect(await refusal(await saved(), other)).toMatchObject({
       code: "bad-snapshot",
       message: expect.stringContaining("tokenizer") as unknown,
