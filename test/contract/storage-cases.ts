@@ -65,6 +65,7 @@ export const STORAGE_CASES: readonly StorageCase[] = [
     name: "an empty folder: nothing is listed, opened or missed",
     async run(driver) {
       check((await driver.list()).length === 0, "nothing is listed");
+      check((await driver.names()).length === 0, "nothing is named");
       check((await driver.open("a")) === null, "nothing is opened");
       await driver.remove("a");
       const free = await driver.freeBytes();
@@ -98,6 +99,8 @@ export const STORAGE_CASES: readonly StorageCase[] = [
       const files = [...(await driver.list())].sort((a, b) => (a.name < b.name ? -1 : 1));
       const found = files.map(({ name, byteLength }) => `${name} ${byteLength}`).join(", ");
       check(found === "none 0, one.gguf 10, record.json 7", found);
+      const names = [...(await driver.names())].sort().join(", ");
+      check(names === "none, one.gguf, record.json", names);
     },
   },
   {

@@ -31,6 +31,7 @@ export function createFsDriver(folder: string): StorageDriver {
   return {
     name: "fs",
     list: async () => listFiles(folder),
+    names: async () => listNames(folder),
     async open(name): Promise<ByteSource | null> {
       if ((await sizeOf(pathOf(name))) < 0) return null;
       return openFileSource(pathOf(name));
@@ -105,14 +106,18 @@ function writerOf(
   };
 }
 
-async function listFiles(folder: string): Promise<readonly StoredFile[]> {
+async function listNames(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     if (isMissing(error)) return [];
     throw storageUnavailable(`list "${folder}"`, error);
   });
-  const names = entries
+  return entries
     .filter((entry) => entry.isFile() && !entry.name.endsWith(LOCK))
     .map(({ name }) => name);
+}
+
+async function listFiles(folder: string): Promise<readonly StoredFile[]> {
+  const names = await listNames(folder);
   const sizes = await Promise.all(names.map(async (name) => sizeOf(join(folder, name))));
   return names
     .map((name, i) => ({ name, byteLength: sizes[i] ?? -1 }))

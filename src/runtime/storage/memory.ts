@@ -34,6 +34,10 @@ class MemoryDriver implements StorageDriver {
     return Promise.resolve(files);
   }
 
+  names(): Promise<readonly string[]> {
+    return Promise.resolve([...this.#files.keys()]);
+  }
+
   open(name: string): Promise<ByteSource | null> {
     const blob = this.#files.get(name);
     return Promise.resolve(blob === undefined ? null : new BlobSource(blob, name));

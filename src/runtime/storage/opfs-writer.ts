@@ -39,7 +39,7 @@ export class OpfsWriter implements StorageWriter {
 
   static async truncate(handle: FileSystemFileHandle, byteLength: number): Promise<void> {
     if (hasSyncAccess(handle)) {
-      const access = await handle.createSyncAccessHandle();
+      const access = await openAccess(handle);
       access.truncate(byteLength);
       access.close();
       return;
@@ -98,8 +98,24 @@ interface SyncAccessHandle {
   close(): void;
 }
 
+/** A tab that was just closed may hold its handle for a moment longer than its lock. */
+const HANDLE_TRIES = 20;
+const HANDLE_WAIT_MS = 50;
+
+async function openAccess(handle: SyncAccessible): Promise<SyncAccessHandle> {
+  for (let i = 1; ; i++) {
+    try {
+      return await handle.createSyncAccessHandle();
+    } catch (error) {
+      const isHeld = error instanceof Error && error.name === "NoModificationAllowedError";
+      if (!isHeld || i === HANDLE_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, HANDLE_WAIT_MS));
+    }
+  }
+}
+
 async function openInPlace(handle: SyncAccessible): Promise<OpenPart> {
-  const access = await handle.createSyncAccessHandle();
+  const access = await openAccess(handle);
   access.truncate(0);
   let at = 0;
   return {

@@ -57,6 +57,15 @@ class OpfsDriver implements StorageDriver {
     return files;
   }
 
+  async names(): Promise<readonly string[]> {
+    const names: string[] = [];
+    const folder = await this.#open(false);
+    if (folder === null) return names;
+    for await (const [name, { kind }] of folder.entries())
+      if (kind === "directory") names.push(name);
+    return names;
+  }
+
   async open(name: string): Promise<ByteSource | null> {
     const folder = await this.#fileFolder(name, false);
     if (folder === null) return null;

@@ -8,6 +8,8 @@ export interface StorageDriver {
   readonly name: "opfs" | "fs" | "memory";
   /** Every file, also those being written. Nothing where the folder is not there yet. */
   list(): Promise<readonly StoredFile[]>;
+  /** The names of `list`, which cost less. */
+  names(): Promise<readonly string[]>;
   /** @returns null where there is no such file. What was written after a `flush` may be missing. */
   open(name: string): Promise<ByteSource | null>;
   /**

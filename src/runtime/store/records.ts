@@ -42,10 +42,8 @@ export class Records {
   }
 
   async all(): Promise<readonly (StoreRecord & { readonly id: string })[]> {
-    const files = await this.#driver.list();
-    const ids = files
-      .filter(({ name }) => isRecordFile(name))
-      .map(({ name }) => name.slice(0, name.indexOf(".")));
+    const names = await this.#driver.names();
+    const ids = names.filter(isRecordFile).map((name) => name.slice(0, name.indexOf(".")));
     const records = await Promise.all(ids.map(async (id) => this.load(id)));
     return records.flatMap((record, i) =>
       record === null ? [] : [{ ...record, id: ids[i] ?? "" }],
@@ -84,8 +82,7 @@ export class Records {
 
   /** The record goes first: without it the data is nothing. */
   async #sweep(id: string, used: ReadonlySet<string>): Promise<boolean> {
-    const own = (await this.#driver.list())
-      .map(({ name }) => name)
+    const own = (await this.#driver.names())
       .filter((name) => name.startsWith(id) && !used.has(name))
       .sort((a, b) => Number(b === recordFile(id)) - Number(a === recordFile(id)));
     for (const name of own) await this.#driver.remove(name);
