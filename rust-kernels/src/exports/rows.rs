@@ -111,6 +111,79 @@ pub fn attend_head(
     }
 }
 
+/// Rows of a split: parts of one token's attention that threads may take.
+#[wasm_bindgen]
+pub fn split_rows() -> u32 {
+    attend::SPLIT as u32
+}
+
+/// f32 elements that `attend_split_head` leaves for `merge_splits_head`.
+#[wasm_bindgen]
+pub fn split_len(n_groups: u32, head_dim: u32) -> u32 {
+    attend::split_len(n_groups as usize, head_dim as usize) as u32
+}
+
+/// Attention of one token's queries of one kv head over split `split` of its rows, unmerged, to out
+/// f32[`split_len`]; q f32[n_groups, head_dim].
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn attend_split_head(
+    codec: u32,
+    out: u32,
+    q: u32,
+    n_groups: u32,
+    head_dim: u32,
+    keys: u32,
+    values: u32,
+    positions: u32,
+    length: u32,
+    position: u32,
+    scale: f32,
+    window: u32,
+    split: u32,
+    scratch: u32,
+) {
+    let queries = Queries {
+        n_tokens: 1,
+        n_groups: n_groups as usize,
+        head_dim: head_dim as usize,
+        stride: (n_groups * head_dim) as usize,
+        column: 0,
+        first_position: position,
+        scale,
+        window,
+    };
+    let (d, length) = (queries.head_dim, length as usize);
+    // SAFETY: the caller's arena holds the ranges; `out` and `scratch` overlap nothing.
+    unsafe {
+        let out = slice_mut::<f32>(out, attend::split_len(queries.n_groups, d));
+        let q = slice::<f32>(q, queries.stride);
+        let scratch = slice_mut::<f32>(scratch, attend::attend_scratch_len(queries.len(), d));
+        let positions = slice(positions, length);
+        macro_rules! attend {
+            ($codec:ty) => {{
+                let rows = head_rows::<$codec>(keys, values, positions, d);
+                attend::attend_split(out, q, &rows, queries, split as usize, scratch);
+            }};
+        }
+        match codec {
+            0 => attend!(Cells<f32>),
+            1 => attend!(Cells<u16>),
+            _ => attend!(Q8),
+        }
+    }
+}
+
+/// out f32[n_groups, head_dim] = the attention of one token from its `n_splits` splits.
+#[wasm_bindgen]
+pub fn merge_splits_head(out: u32, splits: u32, n_splits: u32, n_groups: u32, head_dim: u32) {
+    let (n, d) = (n_groups as usize, head_dim as usize);
+    let n_cells = n_splits as usize * attend::split_len(n, d);
+    assert!(n <= attend::MAX_GROUPS);
+    // SAFETY: the caller's arena holds both ranges, apart.
+    unsafe { attend::merge_splits(slice_mut(out, n * d), slice_mut(splits, n_cells), n, d) }
+}
+
 /// As `attend_head`, the same bits; what `add_columns_head` needs stays in `scratch`.
 #[wasm_bindgen]
 #[allow(clippy::too_many_arguments)]

@@ -14,6 +14,7 @@ import {
   type JobArguments,
   runAlone,
   TOKENS_PER_CHUNK,
+  TURN,
   WORDS_PER_HEAD,
 } from "./pool/jobs.ts";
 import type { Pool } from "./pool/pool.ts";
@@ -23,11 +24,15 @@ const KEPT_WEIGHTS = 1 << 18;
 /** Fewest tokens of such a part: each re-lays all keys and values. */
 const MIN_KEPT_TOKENS = 8;
 
+/** Most query heads of a kv head whose splits can be merged. */
+const MAX_GROUPS = 64;
+
 export class AttendOps {
   readonly #kernels: Kernels;
   readonly #arena: Arena;
   readonly #scratch: OpScratch;
   readonly #ownArgs: JobArguments;
+  readonly #splitRows: number;
   /** null: one thread. */
   pool: Pool | null = null;
 
@@ -35,6 +40,7 @@ export class AttendOps {
     this.#kernels = kernels;
     this.#arena = arena;
     this.#scratch = scratch;
+    this.#splitRows = kernels.split_rows();
     const words = new ArrayBuffer(4 * ARGUMENT_WORDS);
     this.#ownArgs = { i32: new Int32Array(words), f32: new Float32Array(words) };
   }
@@ -49,6 +55,11 @@ export class AttendOps {
   ): void {
     const { nHeads, nKvHeads, headDim } = shape;
     const to = pointer(out, 0, 4 * nTokens * nHeads * headDim);
+    const isLong = nTokens === 1 && Math.max(...rows.length) > this.#splitRows;
+    if (this.pool !== null && isLong && nHeads <= MAX_GROUPS * nKvHeads) {
+      this.#attendBySplits(to, qkv, rows, shape, firstPosition);
+      return;
+    }
     // One thread lays out a head's rows once for all tokens.
     const nPart = this.pool === null ? nTokens : Math.min(nTokens, TOKENS_PER_CHUNK);
     const nQueries = nPart * (nHeads / nKvHeads);
@@ -57,6 +68,42 @@ export class AttendOps {
     i32[ATTEND.out] = to;
     i32[ATTEND.tokensPerPart] = nPart;
     this.#run(JOB.attend, nKvHeads * Math.ceil(nTokens / nPart));
+  }
+
+  /** One token: threads share the rows of every head, and this one merges what they leave. */
+  #attendBySplits(
+    to: number,
+    qkv: EngineBuffer,
+    rows: LayerRows,
+    shape: AttendShape,
+    firstPosition: number,
+  ): void {
+    const { nHeads, nKvHeads, headDim } = shape;
+    const nGroups = nHeads / nKvHeads;
+    const nSplits = Array.from(rows.length, (n) => Math.ceil(n / this.#splitRows));
+    const nChunks = nSplits.reduce((sum, n) => sum + n, 0);
+    const splitBytes = 4 * this.#kernels.split_len(nGroups, headDim);
+    const workBytes = 4 * this.#kernels.attend_scratch_len(nGroups, headDim);
+    const { i32 } = this.#begin(qkv, rows, shape, firstPosition, 1, workBytes, {
+      extraBytes: nChunks * splitBytes,
+    });
+    const splits = this.#scratch.take(nChunks * splitBytes);
+    i32[ATTEND.splits] = splits;
+    i32[ATTEND.splitBytes] = splitBytes;
+    const turns = HEADS_AT + TURN;
+    let first = 0;
+    nSplits.forEach((n, head) => {
+      i32[turns + WORDS_PER_HEAD * head] = first;
+      first += n;
+    });
+    i32[turns + WORDS_PER_HEAD * nKvHeads] = first; // where a head after the last would begin
+    this.#run(JOB.attendSplit, nChunks);
+    let at = splits;
+    nSplits.forEach((n, head) => {
+      const own = to + 4 * head * nGroups * headDim;
+      this.#kernels.merge_splits_head(own, at, n, nGroups, headDim);
+      at += n * splitBytes;
+    });
   }
 
   attendAndSum(
@@ -114,7 +161,7 @@ export class AttendOps {
     return to;
   }
 
-  /** The arguments that all jobs on rows share; `workBytes` of scratch for each thread. */
+  /** The arguments that all jobs on rows share; `workBytes` of scratch for each thread, and for the caller. */
   #begin(
     qkv: EngineBuffer,
     rows: LayerRows,
@@ -122,11 +169,12 @@ export class AttendOps {
     firstPosition: number,
     nTokens: number,
     workBytes: number,
+    { extraBytes = 0 } = {},
   ): JobArguments {
     const stride = (nHeads + 2 * nKvHeads) * headDim;
     const q = pointer(qkv, 0, 4 * nTokens * stride);
     const scratchBytes = workBytes * (this.pool?.nThreads ?? 1);
-    this.#scratch.begin(scratchBytes, 1);
+    this.#scratch.begin(scratchBytes + extraBytes, 2);
     const args = this.pool?.args ?? this.#ownArgs;
     const { i32, f32 } = args;
     i32[ATTEND.codec] = codecId(rows);
@@ -134,6 +182,7 @@ export class AttendOps {
     i32[ATTEND.q] = q;
     i32[ATTEND.qStride] = stride;
     i32[ATTEND.nTokens] = nTokens;
+    i32[ATTEND.nKvHeads] = nKvHeads;
     i32[ATTEND.nGroups] = nHeads / nKvHeads;
     i32[ATTEND.headDim] = headDim;
     i32[ATTEND.firstPosition] = firstPosition;

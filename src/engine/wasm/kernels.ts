@@ -142,6 +142,31 @@ export interface Kernels {
     window: number,
     scratch: number,
   ): void;
+  split_rows(): number;
+  split_len(nGroups: number, headDim: number): number;
+  attend_split_head(
+    codec: number,
+    out: number,
+    q: number,
+    nGroups: number,
+    headDim: number,
+    keys: number,
+    values: number,
+    positions: number,
+    length: number,
+    position: number,
+    scale: number,
+    window: number,
+    split: number,
+    scratch: number,
+  ): void;
+  merge_splits_head(
+    out: number,
+    splits: number,
+    nSplits: number,
+    nGroups: number,
+    headDim: number,
+  ): void;
   attend_keeping_head(
     codec: number,
     out: number,

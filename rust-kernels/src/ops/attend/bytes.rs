@@ -12,10 +12,11 @@
 //! | values | [head_dim / 8, TILE / 2, 8 ch., 2 rows]  | scales [TILE]        |
 use super::many::Weights;
 use super::tile::{BLOCK, Tiles};
-use super::{Queries, Running, TILE, Target, bytes_single};
+use super::{Queries, Sums, TILE, bytes_single};
 use crate::abi::{as_bytes, as_bytes_mut};
 use crate::cache_rows::{HeadRows, Q8};
 use crate::lanes::{F32x4, I16x8, I32x4};
+use core::ops::Range;
 
 /// Codes of queries and weights go up to it.
 const LARGEST: f32 = 32767.0;
@@ -149,14 +150,14 @@ impl Tiles for Q8 {
     }
 
     fn attend_one(
-        target: &mut Target<'_>,
+        sums: &mut Sums<'_>,
         q: &[f32],
         rows: &HeadRows<'_, Self>,
         queries: Queries,
-        running: &mut Running<'_>,
+        range: Range<usize>,
         scratch: &mut [f32],
     ) {
-        bytes_single::attend(target, q, rows, queries, running, scratch);
+        bytes_single::attend(sums, q, rows, queries, range, scratch);
     }
 }
 

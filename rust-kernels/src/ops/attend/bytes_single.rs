@@ -1,10 +1,11 @@
 //! Attention of one token over rows of codec q8, read where they lie; the integers of `bytes`.
 use super::bytes::{add_sum, code, factors, largest, score, weigh_codes};
 use super::single::{HEADS, Tile, tiles};
-use super::{Queries, Running, TILE, Target};
+use super::{Queries, SPLIT, Sums, TILE};
 use crate::abi::{as_bytes, as_bytes_mut};
 use crate::cache_rows::{Codec, HeadRows, Q8};
 use crate::lanes::{F32x4, I16x8, I32x4};
+use core::ops::Range;
 
 /// What a pass reads and where it works.
 struct Pass<'a> {
@@ -21,11 +22,11 @@ struct Pass<'a> {
 }
 
 pub(super) fn attend(
-    target: &mut Target<'_>,
+    sums: &mut Sums<'_>,
     q: &[f32],
     rows: &HeadRows<'_, Q8>,
     queries: Queries,
-    running: &mut Running<'_>,
+    range: Range<usize>,
     scratch: &mut [f32],
 ) {
     let (n, d) = (queries.len(), queries.head_dim);
@@ -45,14 +46,21 @@ pub(super) fn attend(
     }
     let weight_codes = as_bytes_mut(weight_codes);
     let mut pass = Pass { rows, queries, codes: as_bytes(codes), scales, weights, weight_codes };
-    for tile in tiles(queries, rows.positions) {
+    let begin = range.start;
+    for tile in tiles(queries, rows.positions, range) {
+        if tile.first % SPLIT == 0 && tile.first > begin {
+            sums.close(queries);
+        }
+        if tile.visible.0 >= tile.visible.1 {
+            continue;
+        }
         let mut query = 0;
         while query < n {
             let width = (n - query).min(HEADS);
             match width {
-                3 => pass.run::<3>(target, running, &tile, query),
-                2 => pass.run::<2>(target, running, &tile, query),
-                _ => pass.run::<1>(target, running, &tile, query),
+                3 => pass.run::<3>(sums, &tile, query),
+                2 => pass.run::<2>(sums, &tile, query),
+                _ => pass.run::<1>(sums, &tile, query),
             }
             query += width;
         }
@@ -60,13 +68,7 @@ pub(super) fn attend(
 }
 
 impl Pass<'_> {
-    fn run<const N: usize>(
-        &mut self,
-        target: &mut Target<'_>,
-        running: &mut Running<'_>,
-        tile: &Tile,
-        query: usize,
-    ) {
+    fn run<const N: usize>(&mut self, sums: &mut Sums<'_>, tile: &Tile, query: usize) {
         let (d, queries) = (self.queries.head_dim, self.queries);
         let len = Q8::row_len(d);
         let own = tile.first * len..(tile.first + tile.n_rows) * len;
@@ -80,17 +82,16 @@ impl Pass<'_> {
         let mut scales = [F32x4::splat(0.0); N];
         for n in 0..N {
             let weights = &mut self.weights[n * TILE..(n + 1) * TILE];
-            factors[n] = running.weigh(query + n, weights, tile.visible);
+            factors[n] = sums.running.weigh(query + n, weights, tile.visible);
             let codes = &mut self.weight_codes[2 * TILE * n..2 * TILE * (n + 1)];
             scales[n] = weigh_codes(codes, weights, &row_scales);
         }
-        let at: [usize; N] =
-            core::array::from_fn(|n| queries.at(query + n, target.stride, target.column));
+        let at: [usize; N] = core::array::from_fn(|n| queries.at(query + n, sums.part.stride, 0));
         for column in (0..d).step_by(8) {
-            let sums = self.sums::<N>(values, column);
-            for (n, sums) in sums.into_iter().enumerate() {
-                for (j, sum) in sums.into_iter().enumerate() {
-                    add_sum(target.out, at[n] + column + 4 * j, sum, factors[n], scales[n]);
+            let products = self.sums::<N>(values, column);
+            for (n, products) in products.into_iter().enumerate() {
+                for (j, sum) in products.into_iter().enumerate() {
+                    add_sum(sums.part.out, at[n] + column + 4 * j, sum, factors[n], scales[n]);
                 }
             }
         }

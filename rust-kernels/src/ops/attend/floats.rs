@@ -7,9 +7,10 @@
 //! | values | [head_dim / 8, TILE, 8 channels]    | eight channels of one row after the other       |
 use super::many::Weights;
 use super::tile::{BLOCK, Tiles};
-use super::{Queries, Running, TILE, Target, single};
+use super::{Queries, Sums, TILE, single};
 use crate::cache_rows::{Cell, Cells, HeadRows};
 use crate::lanes::F32x4;
+use core::ops::Range;
 
 impl<C: Cell> Tiles for Cells<C> {
     fn load_keys(tile: &mut [f32], keys: &[C], d: usize, first: usize, n: usize) {
@@ -120,14 +121,14 @@ impl<C: Cell> Tiles for Cells<C> {
     }
 
     fn attend_one(
-        target: &mut Target<'_>,
+        sums: &mut Sums<'_>,
         q: &[f32],
         rows: &HeadRows<'_, Self>,
         queries: Queries,
-        running: &mut Running<'_>,
+        range: Range<usize>,
         scratch: &mut [f32],
     ) {
-        single::attend(target, q, rows, queries, running, scratch);
+        single::attend(sums, q, rows, queries, range, scratch);
     }
 }
 

@@ -1,12 +1,13 @@
 //! Attention that keeps its weights until they are added to the columns: the signal `colSum` (methods.md
 //! 0.4) for the price of an addition, without a second pass over keys and exponentials.
 //!
-//! A kept weight of row j is exp(s - m), m the running maximum after j's tile. With the query's final
+//! A kept weight of row j is exp(s - m), m the running maximum of
+//! its split after j's tile. With the query's final
 //! maximum M and total, its softmax is weight * (exp(m - M) / total): one factor per query and tile.
 //! Columns add queries in order, so the sums are the same bits in parts or at once.
 use super::many::{self, Weights};
 use super::tile::{BLOCK, Tiles};
-use super::{Queries, Running, TILE, Target, finish, prepare, within};
+use super::{Queries, Running, Sums, TILE, Target, sums, within};
 use crate::cache_rows::HeadRows;
 use crate::lanes::F32x4;
 use crate::math::exp::exp;
@@ -61,7 +62,7 @@ pub fn kept_scratch_len(n_queries: usize, head_dim: usize, n_rows: usize) -> usi
 
 /// Attention as `attend`, the same bits; what [`add_columns`] needs stays in `scratch`.
 pub fn attend_keeping<T: Tiles>(
-    mut target: Target<'_>,
+    target: Target<'_>,
     q: &[f32],
     rows: &HeadRows<'_, T>,
     queries: Queries,
@@ -69,11 +70,11 @@ pub fn attend_keeping<T: Tiles>(
 ) {
     let n = queries.len();
     let (own, kept) = scratch.split_at_mut(many::scratch_len(n, queries.head_dim));
-    let (state, work) = own.split_at_mut(2 * n);
+    let (state, work) = own.split_at_mut(sums::scratch_len(n, queries.head_dim));
     let mut kept = Kept::new(kept, n, rows.positions.len());
-    let mut running = prepare(&mut target, queries, state);
-    many::attend(&mut target, q, rows, queries, &mut running, work, Some(&mut kept));
-    finish(&mut target, queries, &running);
+    let mut sums = Sums::new(target, queries, state);
+    many::attend(&mut sums, q, rows, queries, work, Some(&mut kept));
+    sums.finish(queries);
 }
 
 /// Adds to out f32[n_groups, out_stride] the softmax rows of the queries that [`attend_keeping`] was

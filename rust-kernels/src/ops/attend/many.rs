@@ -1,21 +1,20 @@
 //! Attention of several tokens: each tile is re-laid once and read by all queries, four at a time.
 use super::kept::Kept;
 use super::tile::{BLOCK, Tiles};
-use super::{Queries, Running, TILE, Target, within};
+use super::{Queries, SPLIT, Sums, TILE, sums, within};
 use crate::cache_rows::HeadRows;
 use crate::lanes::F32x4;
 
 pub(super) fn scratch_len(n_queries: usize, d: usize) -> usize {
     let packed = n_queries.div_ceil(BLOCK) * BLOCK * d;
-    2 * n_queries + 2 * TILE * d + packed + 2 * BLOCK * TILE
+    sums::scratch_len(n_queries, d) + 2 * TILE * d + packed + 2 * BLOCK * TILE
 }
 
 pub(super) fn attend<T: Tiles>(
-    target: &mut Target<'_>,
+    sums: &mut Sums<'_>,
     q: &[f32],
     rows: &HeadRows<'_, T>,
     queries: Queries,
-    running: &mut Running<'_>,
     scratch: &mut [f32],
     mut kept: Option<&mut Kept<'_>>,
 ) {
@@ -32,6 +31,9 @@ pub(super) fn attend<T: Tiles>(
         T::pack_queries(packed, &vectors[..(n - first).min(BLOCK)], d);
     }
     for first in (0..rows.positions.len()).step_by(TILE) {
+        if first % SPLIT == 0 && first > 0 {
+            sums.close(queries);
+        }
         let n_rows = TILE.min(rows.positions.len() - first);
         T::load_keys(keys, rows.keys, d, first, n_rows);
         T::load_values(values, rows.values, d, first, n_rows);
@@ -44,13 +46,13 @@ pub(super) fn attend<T: Tiles>(
             };
             let (step, packed) = (&mut step, (packed, rows.positions));
             let is_seen = match n - query {
-                1 => step.block::<T, 1>(target, packed, &mut weights, queries, query, running),
-                2 => step.block::<T, 2>(target, packed, &mut weights, queries, query, running),
-                3 => step.block::<T, 3>(target, packed, &mut weights, queries, query, running),
-                _ => step.block::<T, 4>(target, packed, &mut weights, queries, query, running),
+                1 => step.block::<T, 1>(sums, packed, &mut weights, queries, query),
+                2 => step.block::<T, 2>(sums, packed, &mut weights, queries, query),
+                3 => step.block::<T, 3>(sums, packed, &mut weights, queries, query),
+                _ => step.block::<T, 4>(sums, packed, &mut weights, queries, query),
             };
             if let (true, Some(kept)) = (is_seen, kept.as_deref_mut()) {
-                kept.note_maxima(query..n.min(query + BLOCK), first, running);
+                kept.note_maxima(query..n.min(query + BLOCK), first, &sums.running);
             }
         }
     }
@@ -78,12 +80,11 @@ impl Step<'_> {
     /// Adds the tile's part to `N` queries; false where none of them sees it.
     fn block<T: Tiles, const N: usize>(
         &mut self,
-        target: &mut Target<'_>,
+        sums: &mut Sums<'_>,
         (packed, positions): (&[f32], &[u32]),
         weights: &mut Weights<'_>,
         queries: Queries,
         query: usize,
-        running: &mut Running<'_>,
     ) -> bool {
         let visible: [(usize, usize); N] = core::array::from_fn(|i| {
             within(queries.visible(query + i, positions), self.first, self.n_rows)
@@ -96,11 +97,11 @@ impl Step<'_> {
         let mut factors = [F32x4::splat(1.0); N];
         for (i, factor) in factors.iter_mut().enumerate() {
             let own = &mut weights.cells[i * stride..][..TILE];
-            *factor = running.weigh(query + i, own, visible[i]);
+            *factor = sums.running.weigh(query + i, own, visible[i]);
         }
-        let at = core::array::from_fn(|i| queries.at(query + i, target.stride, target.column));
+        let at = core::array::from_fn(|i| queries.at(query + i, sums.part.stride, 0));
         let (work, values) = (&mut *self.work, self.values);
-        T::add_values::<N>(target.out, at, factors, weights, work, values, self.n_rows);
+        T::add_values::<N>(sums.part.out, at, factors, weights, work, values, self.n_rows);
         true
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Tiles start at multiples of 64 rows. A score adds its products in four lanes, lane c taking
 //! channels 4n + c, then (0 + 2) + (1 + 3); a tile's weights are exp(s - running max), added the
-//! same way over lanes 4n + i; values are added row by row. The order depends on the rows alone, so
+//! same way over lanes 4n + i; values are added row by row, and splits of 512 rows are merged in order
+//! (sums.rs). The order depends on the rows alone, so
 //! a query's result is the same bits whichever queries share the call, in `many` (tiles re-laid for
 //! blocks of queries) and in `single` (rows read where they lie). Source: Milakov & Gimelshein 2018
 //! (online softmax).
@@ -12,10 +13,13 @@ mod floats;
 mod kept;
 mod many;
 mod single;
+mod sums;
 mod tile;
 mod window;
 
 pub use kept::{add_columns, attend_keeping, kept_scratch_len};
+use sums::Sums;
+pub use sums::{MAX_GROUPS, SPLIT, merge_splits, split_len};
 pub use tile::Tiles;
 pub use window::{measure_scratch_len, measure_window};
 
@@ -101,45 +105,35 @@ pub fn attend_scratch_len(n_queries: usize, head_dim: usize) -> usize {
 
 /// Attention of the queries of one kv head.
 pub fn attend<T: Tiles>(
-    mut target: Target<'_>,
+    target: Target<'_>,
     q: &[f32],
     rows: &HeadRows<'_, T>,
     queries: Queries,
     scratch: &mut [f32],
 ) {
-    let (state, scratch) = scratch.split_at_mut(2 * queries.len());
-    let mut running = prepare(&mut target, queries, state);
+    let (state, scratch) = scratch.split_at_mut(sums::scratch_len(queries.len(), queries.head_dim));
+    let mut sums = Sums::new(target, queries, state);
     if queries.n_tokens == 1 {
-        T::attend_one(&mut target, q, rows, queries, &mut running, scratch);
+        T::attend_one(&mut sums, q, rows, queries, 0..rows.positions.len(), scratch);
     } else {
-        many::attend(&mut target, q, rows, queries, &mut running, scratch, None);
+        many::attend(&mut sums, q, rows, queries, scratch, None);
     }
-    finish(&mut target, queries, &running);
+    sums.finish(queries);
 }
 
-/// Nothing seen yet; `state` f32[2 queries].
-fn prepare<'a>(target: &mut Target<'_>, queries: Queries, state: &'a mut [f32]) -> Running<'a> {
-    let n = queries.len();
-    let (maxima, totals) = state.split_at_mut(n);
-    maxima.fill(LOWEST);
-    totals.fill(0.0);
-    for query in 0..n {
-        let at = queries.at(query, target.stride, target.column);
-        target.out[at..at + queries.head_dim].fill(0.0);
-    }
-    Running { maxima, totals }
-}
-
-/// Divides by the sums of weights.
-fn finish(target: &mut Target<'_>, queries: Queries, running: &Running<'_>) {
-    for query in 0..queries.len() {
-        let total = running.totals[query];
-        let factor = F32x4::splat(if total > 0.0 { 1.0 / total } else { 0.0 });
-        let at = queries.at(query, target.stride, target.column);
-        for four in target.out[at..at + queries.head_dim].chunks_exact_mut(4) {
-            F32x4::load(four, 0).mul(factor).store(four, 0);
-        }
-    }
+/// Attention of one token over the rows of split `split`, unmerged, to out f32[`split_len`].
+pub fn attend_split<T: Tiles>(
+    out: &mut [f32],
+    q: &[f32],
+    rows: &HeadRows<'_, T>,
+    queries: Queries,
+    split: usize,
+    scratch: &mut [f32],
+) {
+    let first = split * SPLIT;
+    let range = first..rows.positions.len().min(first + SPLIT);
+    let mut sums = Sums::of_split(queries, out);
+    T::attend_one(&mut sums, q, rows, queries, range, scratch);
 }
 
 /// Per query: the largest score so far, and the sum of weights relative to it.

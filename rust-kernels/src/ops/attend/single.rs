@@ -1,29 +1,37 @@
 //! Attention of one token: rows are read where they lie, once for up to three query heads.
-use super::{Queries, Running, TILE, Target, within};
+use super::{Queries, SPLIT, Sums, TILE, within};
 use crate::cache_rows::{Cell, Cells, HeadRows};
 use crate::lanes::F32x4;
+use core::ops::Range;
 
 /// Query heads of a pass: their sums for four rows, and a row's vector, fit the registers.
 pub(super) const HEADS: usize = 3;
 
 pub(super) fn attend<C: Cell>(
-    target: &mut Target<'_>,
+    sums: &mut Sums<'_>,
     q: &[f32],
     rows: &HeadRows<'_, Cells<C>>,
     queries: Queries,
-    running: &mut Running<'_>,
+    range: Range<usize>,
     scratch: &mut [f32],
 ) {
     let weights = &mut scratch[..HEADS * TILE];
     let n = queries.len();
-    for tile in tiles(queries, rows.positions) {
+    let begin = range.start;
+    for tile in tiles(queries, rows.positions, range) {
+        if tile.first % SPLIT == 0 && tile.first > begin {
+            sums.close(queries);
+        }
+        if tile.visible.0 >= tile.visible.1 {
+            continue;
+        }
         let mut query = 0;
         while query < n {
             let width = (n - query).min(HEADS);
             match width {
-                3 => pass::<3, C>(target, q, rows, queries, running, weights, &tile, query),
-                2 => pass::<2, C>(target, q, rows, queries, running, weights, &tile, query),
-                _ => pass::<1, C>(target, q, rows, queries, running, weights, &tile, query),
+                3 => pass::<3, C>(sums, q, rows, queries, weights, &tile, query),
+                2 => pass::<2, C>(sums, q, rows, queries, weights, &tile, query),
+                _ => pass::<1, C>(sums, q, rows, queries, weights, &tile, query),
             }
             query += width;
         }
@@ -37,23 +45,25 @@ pub(super) struct Tile {
     pub(super) visible: (usize, usize),
 }
 
-/// The tiles that one token sees rows of.
-pub(super) fn tiles(queries: Queries, positions: &[u32]) -> impl Iterator<Item = Tile> {
+/// The tiles of rows `range`, for one token.
+pub(super) fn tiles(
+    queries: Queries,
+    positions: &[u32],
+    range: Range<usize>,
+) -> impl Iterator<Item = Tile> {
     let (n, seen) = (positions.len(), queries.visible(0, positions));
-    (0..n).step_by(TILE).filter_map(move |first| {
+    range.step_by(TILE).map(move |first| {
         let n_rows = TILE.min(n - first);
-        let visible = within(seen, first, n_rows);
-        (visible.0 < visible.1).then_some(Tile { first, n_rows, visible })
+        Tile { first, n_rows, visible: within(seen, first, n_rows) }
     })
 }
 
 #[allow(clippy::too_many_arguments)]
 fn pass<const N: usize, C: Cell>(
-    target: &mut Target<'_>,
+    sums: &mut Sums<'_>,
     q: &[f32],
     rows: &HeadRows<'_, Cells<C>>,
     queries: Queries,
-    running: &mut Running<'_>,
     weights: &mut [f32],
     tile: &Tile,
     query: usize,
@@ -64,18 +74,17 @@ fn pass<const N: usize, C: Cell>(
     scores::<N, C>(weights, &rows.keys[own.clone()], vectors, d, queries.scale);
     let mut factors = [F32x4::splat(1.0); N];
     for (i, weights) in weights.chunks_exact_mut(TILE).take(N).enumerate() {
-        factors[i] = running.weigh(query + i, weights, tile.visible);
+        factors[i] = sums.running.weigh(query + i, weights, tile.visible);
     }
-    let at: [usize; N] =
-        core::array::from_fn(|i| queries.at(query + i, target.stride, target.column));
+    let at: [usize; N] = core::array::from_fn(|i| queries.at(query + i, sums.part.stride, 0));
     let values = &rows.values[own];
     let whole = d - d % 16;
     for i in (0..whole).step_by(16) {
-        add_values::<N, 4, C>(target.out, at.map(|at| at + i), values, d, i, weights, factors);
+        add_values::<N, 4, C>(sums.part.out, at.map(|at| at + i), values, d, i, weights, factors);
     }
     if whole < d {
         let at = at.map(|at| at + whole);
-        add_values::<N, 2, C>(target.out, at, values, d, whole, weights, factors);
+        add_values::<N, 2, C>(sums.part.out, at, values, d, whole, weights, factors);
     }
 }
 

@@ -1,9 +1,10 @@
 //! What attention does with the rows of a codec: tiles re-laid so that blocks of queries read them
 //! without gaps, queries packed to match, and the products over them.
 use super::many::Weights;
-use super::{Queries, Running, Target};
+use super::{Queries, Sums};
 use crate::cache_rows::{Codec, HeadRows};
 use crate::lanes::F32x4;
+use core::ops::Range;
 
 /// Queries of a packed block.
 pub(super) const BLOCK: usize = 4;
@@ -37,13 +38,14 @@ pub trait Tiles: Codec + Sized {
         values: &[f32],
         n_rows: usize,
     );
-    /// Attention of one token: rows are read where they lie. The same bits as by tiles.
+    /// Attention of one token over the rows of `range`, from the beginning of a split: they are read
+    /// where they lie. The same bits as by tiles.
     fn attend_one(
-        target: &mut Target<'_>,
+        sums: &mut Sums<'_>,
         q: &[f32],
         rows: &HeadRows<'_, Self>,
         queries: Queries,
-        running: &mut Running<'_>,
+        range: Range<usize>,
         scratch: &mut [f32],
     );
 }

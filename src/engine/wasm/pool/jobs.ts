@@ -77,13 +77,16 @@ export const ATTEND = {
     firstPosition: 8,
   },
   ...{ scale: 9, window: 10, scratch: 11, scratchBytes: 12, tokensPerPart: 13 },
-  ...{ sums: 14, sumsStride: 15 },
+  ...{ sums: 14, sumsStride: 15, splits: 16, splitBytes: 17, nKvHeads: 18 },
 } as const;
 
-/** Where the heads' own words begin: keys, values, positions, length, parts that are summed. */
-export const HEADS_AT = 16;
+/**
+ * Where the heads' own words begin: keys, values, positions, length; then the parts that are summed,
+ * or the chunk of the head's first split.
+ */
+export const HEADS_AT = 20;
 export const WORDS_PER_HEAD = 5;
-const TURN = 4;
+export const TURN = 4;
 
 /**
  * One kv head's queries of some tokens; the kernel takes the newest rows for the queries' own, so it
@@ -102,9 +105,10 @@ interface Part {
 
 function partOf(a: JobArguments, chunk: number, thread: number): Part {
   const [nTokens, size] = [at(a, ATTEND.nTokens), at(a, ATTEND.tokensPerPart)];
-  const nParts = Math.ceil(nTokens / size);
-  const head = Math.floor(chunk / nParts);
-  const part = chunk % nParts;
+  const nKvHeads = at(a, ATTEND.nKvHeads);
+  // Heads in turn: the part before, which sums wait for, is then long done.
+  const head = chunk % nKvHeads;
+  const part = Math.floor(chunk / nKvHeads);
   const begin = part * size;
   const n = Math.min(size, nTokens - begin);
   const own = HEADS_AT + WORDS_PER_HEAD * head;
@@ -186,6 +190,30 @@ function waitFor(i32: Int32Array, index: number, value: number): void {
   }
 }
 
+/** A chunk is a split of a kv head's rows, by one token; heads follow each other at `firstSplit`. */
+function attendSplit(k: Kernels, a: JobArguments, chunk: number, thread: number): void {
+  let own: number = HEADS_AT;
+  while (at(a, own + WORDS_PER_HEAD + TURN) <= chunk) own += WORDS_PER_HEAD;
+  const head = (own - HEADS_AT) / WORDS_PER_HEAD;
+  const [nGroups, headDim] = [at(a, ATTEND.nGroups), at(a, ATTEND.headDim)];
+  k.attend_split_head(
+    at(a, ATTEND.codec),
+    at(a, ATTEND.splits) + chunk * at(a, ATTEND.splitBytes),
+    at(a, ATTEND.q) + 4 * head * nGroups * headDim,
+    nGroups,
+    headDim,
+    at(a, own),
+    at(a, own + 1),
+    at(a, own + 2),
+    at(a, own + 3),
+    at(a, ATTEND.firstPosition),
+    a.f32[ATTEND.scale] ?? 0,
+    at(a, ATTEND.window),
+    chunk - at(a, own + TURN),
+    at(a, ATTEND.scratch) + thread * at(a, ATTEND.scratchBytes),
+  );
+}
+
 /** A chunk is a kv head. */
 function measureWindow(k: Kernels, a: JobArguments, head: number, thread: number): void {
   const own = HEADS_AT + WORDS_PER_HEAD * head;
@@ -225,12 +253,12 @@ function gate(k: Kernels, a: JobArguments, chunk: number): void {
 /** By number, as the control block holds it. */
 export const JOBS: readonly Job[] = [
   ...[matMulPacked, matMulRaw, attend, gate],
-  ...[attendAndSum, measureWindow],
+  ...[attendAndSum, measureWindow, attendSplit],
 ];
 
 export const JOB = {
   ...{ matMulPacked: 0, matMulRaw: 1, attend: 2, gate: 3 },
-  ...{ attendAndSum: 4, measureWindow: 5 },
+  ...{ attendAndSum: 4, measureWindow: 5, attendSplit: 6 },
 } as const;
 
 /** All chunks, on this thread. */
