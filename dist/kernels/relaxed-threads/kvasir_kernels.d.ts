@@ -51,6 +51,12 @@ export function attend_keeping_head(codec: number, out: number, out_stride: numb
 export function attend_scratch_len(n_queries: number, head_dim: number): number;
 
 /**
+ * Attention of one token's queries of one kv head over split `split` of its rows, unmerged, to out
+ * f32[`split_len`]; q f32[n_groups, head_dim].
+ */
+export function attend_split_head(codec: number, out: number, q: number, n_groups: number, head_dim: number, keys: number, values: number, positions: number, length: number, position: number, scale: number, window: number, split: number, scratch: number): void;
+
+/**
  * Adds `old_sums` f32`[n_old]` to `sums` f32`[n]` where positions are the same.
  */
 export function carry(old_positions: number, old_sums: number, n_old: number, positions: number, sums: number, n: number): void;
@@ -164,6 +170,11 @@ export function measure_scratch_len(n_rows: number, head_dim: number): number;
  * out f32[n_groups, out_stride] += softmax rows of the queries of one kv head, summed over tokens.
  */
 export function measure_window_head(codec: number, out: number, out_stride: number, q: number, q_stride: number, q_column: number, n_tokens: number, n_groups: number, head_dim: number, keys: number, positions: number, length: number, first_position: number, scale: number, window: number, scratch: number): void;
+
+/**
+ * out f32[n_groups, head_dim] = the attention of one token from its `n_splits` splits.
+ */
+export function merge_splits_head(out: number, splits: number, n_splits: number, n_groups: number, head_dim: number): void;
 
 /**
  * Rows, first to `n_first`-th and then newest to oldest, that hold the norm of `weights` f32`[n]`.
@@ -307,6 +318,16 @@ export function softmax(x: number, n: number): void;
 export function split(n_heads: number, scores: number, n_scores: number, lengths: number, reserved: number, n_all_reserved: number, n_reserved: number, n_free: number, alpha: number, is_safe: number, keys: number, shares: number, high: number, out: number): void;
 
 /**
+ * f32 elements that `attend_split_head` leaves for `merge_splits_head`.
+ */
+export function split_len(n_groups: number, head_dim: number): number;
+
+/**
+ * Rows of a split: parts of one token's attention that threads may take.
+ */
+export function split_rows(): number;
+
+/**
  * The indices of the `k` largest of `logits` f32`[n]` to `tokens` u32`[k]`, descending, ties to
  * the lower index; `k <= n`. `heap` u64`[k]` is scratch.
  */
@@ -334,6 +355,7 @@ export interface InitOutput {
     readonly attend_head: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number) => void;
     readonly attend_keeping_head: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number) => void;
     readonly attend_scratch_len: (a: number, b: number) => number;
+    readonly attend_split_head: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
     readonly carry: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dequantize: (a: number, b: number, c: number, d: number) => number;
     readonly embed_packed_row: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
@@ -355,6 +377,7 @@ export interface InitOutput {
     readonly mat_mul_scratch_len: (a: number) => number;
     readonly measure_scratch_len: (a: number, b: number) => number;
     readonly measure_window_head: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number) => void;
+    readonly merge_splits_head: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly norm_prefix: (a: number, b: number, c: number, d: number) => number;
     readonly norm_rotate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly output_norms_scratch_len: (a: number) => number;
@@ -380,6 +403,8 @@ export interface InitOutput {
     readonly select_units: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number) => number;
     readonly softmax: (a: number, b: number) => void;
     readonly split: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
+    readonly split_len: (a: number, b: number) => number;
+    readonly split_rows: () => number;
     readonly top_k_logits: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly weigh: (a: number, b: number, c: number, d: number) => void;
     readonly weight_bytes: (a: number, b: number, c: number, d: number) => number;

@@ -148,6 +148,28 @@ export function attend_scratch_len(n_queries, head_dim) {
 }
 
 /**
+ * Attention of one token's queries of one kv head over split `split` of its rows, unmerged, to out
+ * f32[`split_len`]; q f32[n_groups, head_dim].
+ * @param {number} codec
+ * @param {number} out
+ * @param {number} q
+ * @param {number} n_groups
+ * @param {number} head_dim
+ * @param {number} keys
+ * @param {number} values
+ * @param {number} positions
+ * @param {number} length
+ * @param {number} position
+ * @param {number} scale
+ * @param {number} window
+ * @param {number} split
+ * @param {number} scratch
+ */
+export function attend_split_head(codec, out, q, n_groups, head_dim, keys, values, positions, length, position, scale, window, split, scratch) {
+    wasm.attend_split_head(codec, out, q, n_groups, head_dim, keys, values, positions, length, position, scale, window, split, scratch);
+}
+
+/**
  * Adds `old_sums` f32`[n_old]` to `sums` f32`[n]` where positions are the same.
  * @param {number} old_positions
  * @param {number} old_sums
@@ -444,6 +466,18 @@ export function measure_scratch_len(n_rows, head_dim) {
  */
 export function measure_window_head(codec, out, out_stride, q, q_stride, q_column, n_tokens, n_groups, head_dim, keys, positions, length, first_position, scale, window, scratch) {
     wasm.measure_window_head(codec, out, out_stride, q, q_stride, q_column, n_tokens, n_groups, head_dim, keys, positions, length, first_position, scale, window, scratch);
+}
+
+/**
+ * out f32[n_groups, head_dim] = the attention of one token from its `n_splits` splits.
+ * @param {number} out
+ * @param {number} splits
+ * @param {number} n_splits
+ * @param {number} n_groups
+ * @param {number} head_dim
+ */
+export function merge_splits_head(out, splits, n_splits, n_groups, head_dim) {
+    wasm.merge_splits_head(out, splits, n_splits, n_groups, head_dim);
 }
 
 /**
@@ -795,6 +829,26 @@ export function softmax(x, n) {
  */
 export function split(n_heads, scores, n_scores, lengths, reserved, n_all_reserved, n_reserved, n_free, alpha, is_safe, keys, shares, high, out) {
     wasm.split(n_heads, scores, n_scores, lengths, reserved, n_all_reserved, n_reserved, n_free, alpha, is_safe, keys, shares, high, out);
+}
+
+/**
+ * f32 elements that `attend_split_head` leaves for `merge_splits_head`.
+ * @param {number} n_groups
+ * @param {number} head_dim
+ * @returns {number}
+ */
+export function split_len(n_groups, head_dim) {
+    const ret = wasm.split_len(n_groups, head_dim);
+    return ret >>> 0;
+}
+
+/**
+ * Rows of a split: parts of one token's attention that threads may take.
+ * @returns {number}
+ */
+export function split_rows() {
+    const ret = wasm.split_rows();
+    return ret >>> 0;
 }
 
 /**
