@@ -33,11 +33,12 @@ import {
   Measurer,
 } from "./measure.ts";
 import { StepMeasurer } from "./measure-step.ts";
-import type {
-  CompressorMemory,
-  CompressorOptions,
-  SequenceCompressor,
-  StepProbe,
+import {
+  type CompressorMemory,
+  type CompressorOptions,
+  NOTHING_KNOWN,
+  type SequenceCompressor,
+  type StepProbe,
 } from "./compressor.ts";
 import { consecutive, followLeader, keptMass, newest } from "./kept-rows.ts";
 import { copyState, layerContext, sequenceOf, stepSequence } from "./method-context.ts";
@@ -69,13 +70,6 @@ interface Prompt {
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-const blank: CompressorMemory = {
-  state: null,
-  sequence: null,
-  nSteps: 0,
-  report: { reason: null, overflowRows: 0, keptMass: [], notes: [] },
-};
-
 /** @throws {KvasirError} `bad-option`, `unsupported-option`: what cannot work for any prompt. */
 export function createCompressor(options: CompressorOptions): SequenceCompressor {
   const { method, budget, config, outputWeight } = options;
@@ -90,17 +84,20 @@ export function createCompressor(options: CompressorOptions): SequenceCompressor
 
 class MethodCompressor implements SequenceCompressor {
   readonly needsAllLayers: boolean;
+  readonly overlapsLayers: boolean;
   readonly #options: CompressorOptions;
   readonly #planner: Planner;
   readonly #steps: StepMeasurer;
   #prompt: Prompt | null = null;
-  #memory: Mutable<CompressorMemory> = { ...blank };
+  #memory: Mutable<CompressorMemory> = { ...NOTHING_KNOWN };
   /** Of the answer; null: not decided since the prompt. */
   #stepBudget: readonly Uint32Array[] | null = null;
 
   constructor(options: CompressorOptions) {
     this.#options = options;
     this.needsAllLayers = options.method.scope === "model";
+    const isInBytes = options.budget !== undefined && "bytes" in options.budget;
+    this.overlapsLayers = options.engine.isDeferred && !isInBytes;
     this.#planner = new Planner(options);
     this.#steps = new StepMeasurer(this.#measureParts());
   }
@@ -387,7 +384,7 @@ class MethodCompressor implements SequenceCompressor {
   }
 
   #forget(): void {
-    this.#memory = { ...blank };
+    this.#memory = { ...NOTHING_KNOWN };
     this.#stepBudget = null;
     this.#steps.restart();
   }

@@ -4,7 +4,7 @@ import type { OverflowCause } from "./compress-plan.ts";
 import type { SelectKernels } from "./compression/kernels.ts";
 import type { Method, MethodState, SequenceMeta } from "./compression/method.ts";
 import type { Segment } from "./compression/segments.ts";
-import type { EngineBuffer, Weight } from "./engine/engine.ts";
+import type { Engine, EngineBuffer, Weight } from "./engine/engine.ts";
 import type { LayerQueries } from "./measure.ts";
 import type { ModelConfig } from "./model/config.ts";
 import type { ColumnSums } from "./model/transformer.ts";
@@ -12,7 +12,7 @@ import type { MeasureEngine } from "./read-signals.ts";
 import type { Budget, CompressionReport, TurnPolicy } from "./types.ts";
 
 export interface CompressorOptions {
-  readonly engine: MeasureEngine;
+  readonly engine: MeasureEngine & Pick<Engine, "isDeferred">;
   readonly cache: KvCache;
   readonly method: Method;
   readonly budget?: Budget | undefined;
@@ -63,6 +63,11 @@ export interface Compressor {
    * undefined: nowhere. Who does not ask has them measured by `chunk`, at a second pass's cost.
    */
   columnSums(l: number): ColumnSums | undefined;
+  /**
+   * Whether the next layer may be read while rows of one are chosen, on an engine that computes
+   * meanwhile. Not where bytes are promised: two layers are then held whole.
+   */
+  readonly overlapsLayers: boolean;
   /** A chunk of the prompt went through layer `l`; its queries are still in the workspace. */
   chunk(l: number, queries: LayerQueries): void;
   /**
@@ -102,3 +107,11 @@ export interface SequenceCompressor extends Compressor {
   /** Goes on where `memory` was taken, with the same method, budget and rows. */
   recall(memory: CompressorMemory): void;
 }
+
+/** Before the first prompt. */
+export const NOTHING_KNOWN: CompressorMemory = {
+  state: null,
+  sequence: null,
+  nSteps: 0,
+  report: { reason: null, overflowRows: 0, keptMass: [], notes: [] },
+};

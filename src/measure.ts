@@ -148,7 +148,8 @@ export class Measurer {
   }
 
   /**
-   * The signals of layer `l`, whose prompt is complete; the next layer begins.
+   * The signals of layer `l`, whose prompt is complete; the next layer begins, at once: all that the
+   * engine is asked for is recorded before anything is waited for.
    * @param queries The newest `nQueries` tokens, rotated.
    */
   async read(
@@ -159,29 +160,33 @@ export class Measurer {
   ): Promise<Partial<Signals>> {
     const { engine, cache, config, needs } = this.#parts;
     const rows = cache.openRows(l);
-    const signals: { -readonly [Name in SignalName]?: Signals[Name] } = {};
+    const parts: Promise<Partial<Signals>>[] = [];
     for (const name of needs.prefill) {
       if (name === "window" || name === "lastRow") {
         const nUsed = name === "window" ? Math.min(this.#windowSize, nQueries) : 1;
-        signals[name] = await this.#attention(rows, queries, firstPosition, nQueries, nUsed);
+        const sums = this.#attention(rows, queries, firstPosition, nQueries, nUsed);
+        parts.push(sums.then((read) => ({ [name]: read })));
       }
     }
     if (this.#colSums !== undefined) {
-      const sums = await readSums(engine, this.#colSums, 0, rows, config.nHeads, this.#nRows);
-      signals.colSum = { ...sums, nQueries: this.#nColQueries };
+      const nSummed = this.#nColQueries;
+      const sums = readSums(engine, this.#colSums, 0, rows, config.nHeads, this.#nRows);
+      parts.push(sums.then((read) => ({ colSum: { ...read, nQueries: nSummed } })));
     }
     if (this.#stats !== undefined) {
       if (this.#nStatQueries === 0) clear(engine, this.#stats);
-      signals.queryStats = await queryStats(engine, this.#stats, config, this.#nStatQueries);
+      const stats = queryStats(engine, this.#stats, config, this.#nStatQueries);
+      parts.push(stats.then((read) => ({ queryStats: read })));
     }
-    Object.assign(signals, await this.#rows?.read(l, rows, needs.prefill));
+    if (this.#rows !== undefined) parts.push(this.#rows.read(l, rows, needs.prefill));
     if (needs.prefill.includes("valueOutputNorms") && this.#sums !== undefined) {
       const weight = this.#parts.outputWeight?.(l);
-      signals.valueOutputNorms = await outputNorms(engine, config, rows, this.#sums, weight);
+      const norms = outputNorms(engine, config, rows, this.#sums, weight);
+      parts.push(norms.then((valueOutputNorms) => ({ valueOutputNorms })));
     }
     this.#nColQueries = 0;
     this.#nStatQueries = 0;
-    return signals;
+    return Object.assign({}, ...(await Promise.all(parts))) as Partial<Signals>;
   }
 
   get #columnLayout(): SumsLayout {

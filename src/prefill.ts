@@ -117,17 +117,32 @@ class Prefill {
     );
     const queries =
       nWanted > 0 ? this.#alloc(F32_BYTES * nWanted * transformer.qkvStride, "queries") : undefined;
-    for (let l = 0; l < nLayers; l++) {
-      cache.openLayer(l, nTokens, { compress: compressor.stages(l) });
-      const nQueries = Math.min(compressor.wantsQueries(l), nTokens);
-      yield* this.#chunks(l, queries, nQueries);
-      const first = this.#firstPosition + nTokens - nQueries;
-      const keep =
-        queries !== undefined && nQueries > 0
-          ? await compressor.compressLayer(l, queries, first, nQueries)
-          : await compressor.compressLayer(l, this.hidden, first, 0);
-      cache.closeLayer(l, keep);
+    let closing: Promise<void> = Promise.resolve();
+    try {
+      for (let l = 0; l < nLayers; l++) {
+        cache.openLayer(l, nTokens, { compress: compressor.stages(l) });
+        const nQueries = Math.min(compressor.wantsQueries(l), nTokens);
+        yield* this.#chunks(l, queries, nQueries);
+        await closing;
+        closing = this.#close(l, queries, nQueries);
+        closing.catch(() => undefined); // heard below, after the next layer's chunks
+        if (!compressor.overlapsLayers) await closing;
+      }
+    } finally {
+      await closing.catch(() => undefined); // what it uses must not be freed under it
     }
+    await closing;
+  }
+
+  /** All that the engine is asked for before the next layer's chunks is asked for at once. */
+  async #close(l: number, queries: EngineBuffer | undefined, nQueries: number): Promise<void> {
+    const { cache, compressor } = this.#options;
+    const first = this.#firstPosition + this.#tokens.length - nQueries;
+    const keep =
+      queries !== undefined && nQueries > 0
+        ? await compressor.compressLayer(l, queries, first, nQueries)
+        : await compressor.compressLayer(l, this.hidden, first, 0);
+    cache.closeLayer(l, keep);
   }
 
   /** All chunks through layer `l`; the last `nQueries` rotated queries are copied to `queries`. */

@@ -155,7 +155,7 @@ export class RowReader {
     rows: LayerRows,
     names: readonly SignalName[],
   ): Promise<Pick<Partial<Signals>, "keys" | "keysRaw" | "values">> {
-    const lists = { keys: [], keysRaw: [], values: [] } as Record<string, Float32Array[]>;
+    const reads = { keys: [], keysRaw: [], values: [] } as Record<string, Promise<Float32Array>[]>;
     const wanted = (["keys", "values", "keysRaw"] as const).filter((name) => names.includes(name));
     for (let head = 0; head < rows.nKvHeads; head++) {
       const plain = this.#load(rows, head);
@@ -163,10 +163,11 @@ export class RowReader {
       for (const name of wanted) {
         if (name === "keysRaw") this.#unrotate(l, plain);
         const from = name === "values" ? plain.values : plain.keys;
-        lists[name]?.push(toF32(await this.#engine.read(from, 0, byteLength)));
+        reads[name]?.push(this.#engine.read(from, 0, byteLength).then(toF32));
       }
     }
-    return Object.fromEntries(wanted.map((name) => [name, lists[name] ?? []]));
+    const lists = wanted.map(async (name) => [name, await Promise.all(reads[name] ?? [])] as const);
+    return Object.fromEntries(await Promise.all(lists));
   }
 
   /** One head's rows in f32. */

@@ -11,6 +11,7 @@ import type { CompressionReport } from "../../src/types.ts";
 export type Kept = Map<number, readonly Uint32Array[]>;
 
 export class FanOut implements Compressor {
+  readonly overlapsLayers = false;
   readonly needsAllLayers = false;
   /** In the order of the members. */
   readonly kept: readonly Kept[];

@@ -26,6 +26,15 @@ export interface KvCacheOptions {
 }
 
 const NOT_STAGED = -1;
+/** The layer whose rows are chosen from, and the next. */
+const MAX_STAGED = 2;
+
+interface Staging {
+  readonly rows: Rows;
+  /** Room, over all heads. */
+  nRows: number;
+  layer: number;
+}
 
 export class KvCache {
   readonly codec: CodecName;
@@ -39,9 +48,7 @@ export class KvCache {
   /** Per layer: what it held before the prompt, where compression dropped part of that. */
   readonly #before: (Rows | undefined)[];
   readonly #canRestore: boolean;
-  readonly #staging: Rows;
-  #stagingRows = 0;
-  #stagedLayer = NOT_STAGED;
+  readonly #stagings: Staging[] = [];
   #seen = 0;
   #isDisposed = false;
 
@@ -57,7 +64,6 @@ export class KvCache {
     this.#canRestore = options.canRestore ?? true;
     this.#layers = Array.from({ length: nLayers }, () => new Rows(codec, nKvHeads, headDim));
     this.#before = new Array<Rows | undefined>(nLayers).fill(undefined);
-    this.#staging = new Rows(codecs[codec].staging, nKvHeads, headDim);
   }
 
   /** Tokens seen: the position of the next one, whatever was dropped since. */
@@ -76,23 +82,19 @@ export class KvCache {
 
   /** The rows that prefill appends to: the staging area while layer `l` is staged, else its own. */
   openRows(l: number): LayerRows {
-    return l === this.#stagedLayer ? this.#staging : this.#rows(l);
+    return this.#staged(l)?.rows ?? this.#rows(l);
   }
 
   /**
-   * Makes room for `nNew` rows per head. With `compress` in the staging area, one for all layers,
-   * with the layer's rows copied there and its own buffers untouched until `closeLayer`.
+   * Makes room for `nNew` rows per head. With `compress` in a staging area, with the layer's rows
+   * copied there and its own buffers untouched until `closeLayer`. There is one for all layers, and
+   * a second where a layer is opened before the one before is closed.
    * @throws {KvasirError} `out-of-memory`; the layers are as they were.
    */
   openLayer(l: number, nNew: number, { compress }: { readonly compress: boolean }): LayerRows {
     this.#check();
-    assert(this.#stagedLayer === NOT_STAGED, "one layer is staged at a time");
     const layer = this.#rows(l);
-    if (compress) {
-      this.#stage(layer, nNew);
-      this.#stagedLayer = l;
-      return this.#staging;
-    }
+    if (compress) return this.#stage(l, layer, nNew);
     if (!hasRoom(layer, nNew)) this.#rebuild(l, layer, null, nNew + this.headroom);
     return layer;
   }
@@ -103,13 +105,14 @@ export class KvCache {
    * @throws {KvasirError} `out-of-memory`; the layer holds its rows from before `openLayer`.
    */
   closeLayer(l: number, keep: readonly Uint32Array[] | null): void {
-    if (l !== this.#stagedLayer) {
+    const staging = this.#staged(l);
+    if (staging === undefined) {
       if (keep !== null) this.compact(l, keep);
       return;
     }
     this.#check();
-    this.#rebuild(l, this.#staging, keep, this.headroom);
-    this.#stagedLayer = NOT_STAGED;
+    this.#rebuild(l, staging.rows, keep, this.headroom);
+    staging.layer = NOT_STAGED;
   }
 
   /** Ends a prompt: frees the staging area and what `abandon` would have needed. */
@@ -238,8 +241,7 @@ export class KvCache {
 
   /** The original positions of the rows of `openRows(l)`, per head; costs no read. */
   knownPositions(l: number): Uint32Array[] {
-    const rows = l === this.#stagedLayer ? this.#staging : this.#rows(l);
-    return rows.listPositions();
+    return (this.#staged(l)?.rows ?? this.#rows(l)).listPositions();
   }
 
   /** For snapshot.ts: the rows themselves. */
@@ -286,26 +288,43 @@ export class KvCache {
     return layer;
   }
 
-  #stage(layer: Rows, nNew: number): void {
-    const staging = this.#staging;
+  #staged(l: number): Staging | undefined {
+    return this.#stagings.find((staging) => staging.layer === l);
+  }
+
+  #stage(l: number, layer: Rows, nNew: number): Rows {
+    const staging = this.#freeStaging();
+    const { rows } = staging;
     const capacity = layer.length.map((n) => n + nNew);
     const nRows = capacity.reduce((sum, n) => sum + n, 0);
-    if (nRows > this.#stagingRows) {
-      this.#dropStaging();
-      this.#store.allocate(staging, capacity, "cache.staging");
-      this.#stagingRows = nRows;
+    if (nRows > staging.nRows) {
+      this.#store.release(rows);
+      staging.nRows = 0;
+      this.#store.allocate(rows, capacity, "cache.staging");
+      staging.nRows = nRows;
     } else {
-      staging.length.fill(0);
-      staging.capacity.set(capacity);
-      layOutHeads(staging.start, capacity);
+      rows.length.fill(0);
+      rows.capacity.set(capacity);
+      layOutHeads(rows.start, capacity);
     }
-    this.#store.transfer(staging, layer, null);
+    this.#store.transfer(rows, layer, null);
+    staging.layer = l;
+    return rows;
+  }
+
+  #freeStaging(): Staging {
+    const free = this.#staged(NOT_STAGED);
+    if (free !== undefined) return free;
+    assert(this.#stagings.length < MAX_STAGED, `${MAX_STAGED} layers are staged at a time`);
+    const rows = new Rows(codecs[this.codec].staging, this.nKvHeads, this.headDim);
+    const staging = { rows, nRows: 0, layer: NOT_STAGED };
+    this.#stagings.push(staging);
+    return staging;
   }
 
   #dropStaging(): void {
-    this.#store.release(this.#staging);
-    this.#stagingRows = 0;
-    this.#stagedLayer = NOT_STAGED;
+    for (const { rows } of this.#stagings) this.#store.release(rows);
+    this.#stagings.length = 0;
   }
 
   /** Replaces layer `l`'s buffers by ones with rows `keep` of `source` and `extra` rows per head. */

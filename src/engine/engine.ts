@@ -140,6 +140,8 @@ export interface Engine {
    * then no loss. 0 where ops compute at once.
    */
   readonly readAhead: number;
+  /** Ops run after they were called, so that the host can do something else meanwhile. */
+  readonly isDeferred: boolean;
   /** What suits it where nothing is asked for. */
   readonly defaults: EngineDefaults;
   memory(): EngineMemory;

@@ -48,6 +48,7 @@ class ReferenceEngine implements Engine {
   readonly nThreads = 1;
   readonly activations: Activations;
   readonly readAhead = 0;
+  readonly isDeferred = false;
   readonly defaults: EngineDefaults;
   readonly #f32Types: readonly TensorTypeName[];
   readonly #ledger: Ledger;

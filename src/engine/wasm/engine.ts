@@ -34,6 +34,7 @@ import { Pool } from "./pool/pool.ts";
 /** Made by create.ts. */
 export class WasmEngine implements Engine {
   readonly readAhead = 0;
+  readonly isDeferred = false;
   readonly defaults: EngineDefaults;
   readonly name = "wasm" as const;
   readonly activations: Activations;

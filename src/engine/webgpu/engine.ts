@@ -37,6 +37,7 @@ export class WebGpuEngine implements Engine {
   readonly activations = "f32" as const;
   readonly nThreads = 1;
   readonly readAhead: number;
+  readonly isDeferred = true;
   readonly defaults: EngineDefaults = { codec: "f16", chunkSize: 2048 };
   readonly #gpu: GpuDevice;
   readonly #context: OpContext;
