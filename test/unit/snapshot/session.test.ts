@@ -74,38 +74,44 @@ describe.each(TOYS)("%s", (toy: Toy) => {
 describe("between engines", () => {
   const prompt = toyGolden("toy-gemma3");
   const directions = [
-    [WASM_F32, REFERENCE],
-    [REFERENCE, WASM_F32],
+    { from: WASM_F32, to: REFERENCE },
+    { from: REFERENCE, to: WASM_F32 },
   ] as const;
   const whole = { method: "full", codec: "f32" } as const;
 
-  test.each(directions)("from $engine to $engine: transformers' own text", async (from, to) => {
-    const [here, there] = [await openToy("toy-gemma3", from), await openToy("toy-gemma3", to)];
-    const session = here.session(whole);
-    await session.read({ tokens: prompt.ids.slice(0, -1) });
-    const moved = await there.restore(await session.save());
-    const last = { tokens: prompt.ids.slice(-1) };
-    const { ids } = await answer(moved, last, { maxTokens: prompt.greedy.tokens.length });
-    expect(ids).toEqual(prompt.greedy.tokens);
-    for (const model of [here, there]) model.dispose();
-  });
+  test.each(directions)(
+    "from $from.engine to $to.engine: transformers' own text",
+    async ({ from, to }) => {
+      const [here, there] = [await openToy("toy-gemma3", from), await openToy("toy-gemma3", to)];
+      const session = here.session(whole);
+      await session.read({ tokens: prompt.ids.slice(0, -1) });
+      const moved = await there.restore(await session.save());
+      const last = { tokens: prompt.ids.slice(-1) };
+      const { ids } = await answer(moved, last, { maxTokens: prompt.greedy.tokens.length });
+      expect(ids).toEqual(prompt.greedy.tokens);
+      for (const model of [here, there]) model.dispose();
+    },
+  );
 
-  test.each(directions)("from $engine to $engine: rows are the same bits", async (from, to) => {
-    const [here, there] = [await openToy("toy-qwen3", from), await openToy("toy-qwen3", to)];
-    const { ids } = toyGolden("toy-qwen3");
-    const session = here.session({
-      method: { name: "streaming-llm", positions: "cache" },
-      budget: { tokens: 20 },
-      codec: "f16",
-    });
-    await session.read({ tokens: ids });
-    const saved = await session.save();
-    const again = await (await there.restore(saved)).save();
-    expect(new Uint8Array(await again.arrayBuffer())).toEqual(
-      new Uint8Array(await saved.arrayBuffer()),
-    );
-    for (const model of [here, there]) model.dispose();
-  });
+  test.each(directions)(
+    "from $from.engine to $to.engine: rows are the same bits",
+    async ({ from, to }) => {
+      const [here, there] = [await openToy("toy-qwen3", from), await openToy("toy-qwen3", to)];
+      const { ids } = toyGolden("toy-qwen3");
+      const session = here.session({
+        method: { name: "streaming-llm", positions: "cache" },
+        budget: { tokens: 20 },
+        codec: "f16",
+      });
+      await session.read({ tokens: ids });
+      const saved = await session.save();
+      const again = await (await there.restore(saved)).save();
+      expect(new Uint8Array(await again.arrayBuffer())).toEqual(
+        new Uint8Array(await saved.arrayBuffer()),
+      );
+      for (const model of [here, there]) model.dispose();
+    },
+  );
 });
 
 describe("one session", () => {
