@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createMethod, methodNames } from "../../../src/compression/registry.ts";
 import type { LocalModel } from "../../../src/load.ts";
 import type { Session, SessionOptions } from "../../../src/types.ts";
-import { budgetFor, inDecode } from "../../support/method-run.ts";
+import { budgetFor, inDecode, small } from "../../support/method-run.ts";
 import { answer, collect } from "../../support/sessions.ts";
 import { openToy, REFERENCE, type Toy, toyGolden, TOYS, WASM_F32 } from "../../support/toys.ts";
 
@@ -51,6 +51,9 @@ describe.each(TOYS)("%s", (toy: Toy) => {
       chunkSize: 16,
     }));
   });
+  for (const codec of ["f16", "q8"] as const) {
+    options.push({ method: small("knorm"), budget: { tokens: 12 }, codec, headroom: 8 });
+  }
   const cases = options.flatMap((one) => ways.map(([way, act]) => ({ one, way, act })));
 
   test.each(cases)("$way in the middle of an answer with $one.method", async ({ one, act }) => {
@@ -93,15 +96,18 @@ describe("between engines", () => {
     },
   );
 
-  test.each(directions)(
-    "from $from.engine to $to.engine: rows are the same bits",
-    async ({ from, to }) => {
+  const moves = directions.flatMap((one) =>
+    (["f32", "f16", "q8"] as const).map((codec) => ({ ...one, codec })),
+  );
+  test.each(moves)(
+    "from $from.engine to $to.engine: rows in $codec are the same bits",
+    async ({ from, to, codec }) => {
       const [here, there] = [await openToy("toy-qwen3", from), await openToy("toy-qwen3", to)];
       const { ids } = toyGolden("toy-qwen3");
       const session = here.session({
         method: { name: "streaming-llm", positions: "cache" },
         budget: { tokens: 20 },
-        codec: "f16",
+        codec,
       });
       await session.read({ tokens: ids });
       const saved = await session.save();
