@@ -25,14 +25,15 @@ import measureStats from "./shaders/measure_stats.wgsl";
 import measureSums from "./shaders/measure_sums.wgsl";
 
 const SHADERS = {
-  stats: linkTileShader("measure_stats", measureStats, rowDot),
-  sums: linkTileShader("measure_sums", measureSums, rowDot),
+  stats: linkTileShader("measure_stats", measureStats),
+  sums: linkTileShader("measure_sums", measureSums),
   queries: linkShader("measure_queries", measureQueries, doubleFloat),
   outputs: linkTileShader("measure_outputs", measureOutputs, rowDot),
 };
 
-/** Queries of a workgroup of measure_stats.wgsl. */
-const STATS_QUERIES = 32;
+/** Queries of a workgroup of measure_stats.wgsl, tokens times heads of a group, and its rows. */
+const STATS_QUERIES = 64;
+const STATS_ROWS = 512;
 /** Rows of a workgroup of measure_sums.wgsl and measure_outputs.wgsl. */
 const TILE_ROWS = 64;
 /** Cells of a workgroup of measure_queries.wgsl. */
@@ -70,21 +71,22 @@ export class MeasureOps {
     const to = recorder.bind(out, 0, 4 * nHeads * stride);
     const x = recorder.bind(queries, 0, 4 * nQueries * (nHeads + 2 * nKvHeads) * headDim);
     assert(x.at % 4 === 0, "queries begin at multiples of 16 bytes");
-    const stats = this.#context.scratch("query stats", 8 * nHeads * nQueries);
+    const nSplits = Math.ceil(nRows / STATS_ROWS);
+    const stats = this.#context.scratch("query stats", 8 * nHeads * nQueries * nSplits);
     const keys = bindAll(recorder, rows.keys, 2);
     const positions = bindAll(recorder, rows.positions);
     const write = (params: ParamWriter, first: number, n: number): void => {
       params.u32(nGroups, nHeads, nKvHeads, first, nQueries, firstPosition, window).f32(scale);
       params.u32(x.at / 4, keys.at / 2, positions.at, stats.at / 2, to.at, stride);
-      params.u32(Number(isAdded), 0);
+      params.u32(Number(isAdded), nSplits);
       writeHeads(params, rows, first, n);
     };
     const constants = constantsOf(rows);
     forHeads(nKvHeads, (first, n) => {
       write(recorder.params(), first, n);
       const statsKernel = pipelines.kernel(SHADERS.stats, constants);
-      const nTiles = Math.ceil(nQueries / STATS_QUERIES);
-      recorder.dispatch(statsKernel, [x, keys, positions, stats], nTiles, n * nGroups);
+      const nTiles = Math.ceil((nQueries * nGroups) / STATS_QUERIES);
+      recorder.dispatch(statsKernel, [x, keys, positions, stats], nTiles, n, nSplits);
       write(recorder.params(), first, n);
       const sumsKernel = pipelines.kernel(SHADERS.sums, constants);
       const buffers = [x, keys, positions, stats, to];

@@ -1,6 +1,6 @@
 // measure_stats: what is needed of every query's softmax over its rows to know each weight.
 //
-//   stats[h, q] = (max over r of scale q.k[r], 1 / sum over r of exp(scale q.k[r] - max))
+//   stats[h, t, s] = (max over rows r of run s of scale q.k[r], sum of exp(scale q.k[r] - max))
 //
 // | binding | name      | access     | element   | shape                                         |
 // |---------|-----------|------------|-----------|-----------------------------------------------|
@@ -8,21 +8,22 @@
 // | 1       | queries   | read       | vec4<f32> | [n_queries, n_heads + 2 n_kv_heads, HEAD_DIM] |
 // | 2       | keys      | read       | vec2<u32> | [n_rows, HEAD_DIM] f32, or f16 in pairs       |
 // | 3       | positions | read       | u32       | [n_rows]                                      |
-// | 4       | stats     | read_write | vec2<f32> | [n_heads, n_queries]                          |
+// | 4       | stats     | read_write | vec2<f32> | [n_heads, n_queries, n_splits]                |
 //
-// 32 queries of one head a workgroup; four lanes share a query, each takes every fourth row. Tiles
-// begin at multiples of their size and lanes are added in order: how many queries share a call does
-// not show in the bits. (0, 0) where a query sees no row.
-// Dispatch: (ceil(n_queries / 32), query heads of this call, 1).
-// Overrides: HEAD_DIM (64), at most 256; IS_F16 (true).   Needs: none.   Lib: row_dot.
+// 64 (token, head of the group) pairs of one kv head a workgroup, and a run of 512 rows. Thread
+// (x, y) holds the scores of queries y + 16 i and rows 4 x + j of a tile of 64. Runs and tiles begin
+// at multiples of their size: how many queries share a call does not show in the bits. The sum is 0
+// where a query sees no row.
+// Dispatch: (ceil(n_queries n_groups / 64), n_kv_heads of this call, n_splits).
+// Overrides: HEAD_DIM (64), IS_F16 (true).   Needs: none.   Lib: none.
 // Reference: engine/reference/ops.ts#attentionWeights.
 
 override HEAD_DIM: u32 = 64u;
 override IS_F16: bool = true;
 
 const LOWEST = -3.0e38;
-const N_STAGED = 512u; // quads of keys
-const MAX_QUADS = 64u;
+const STRIDE = 66u; // of a quad of 64 rows; not 64, so that lanes fall on different banks
+const ROWS_PER_SPLIT = 512u;
 
 struct MeasureParams {
   n_groups: u32,
@@ -40,7 +41,7 @@ struct MeasureParams {
   out_offset: u32,
   stride: u32,
   is_added: u32,
-  padding: u32,
+  n_splits: u32,
   heads: array<vec4u, 12>, // start, length
 }
 
@@ -50,81 +51,132 @@ struct MeasureParams {
 @group(0) @binding(3) var<storage, read> positions: array<u32>;
 @group(0) @binding(4) var<storage, read_write> stats: array<vec2f>;
 
-var<workgroup> staged: array<vec4f, 512>; // [rows of the tile, HEAD_DIM / 4]
-var<workgroup> parts: array<vec2f, 128>; // [query, lane]: max, sum
+var<workgroup> left: array<vec4f, 264>; // queries [4 quads, 64]
+var<workgroup> right: array<vec4f, 264>; // keys [4 quads, 64]
+var<workgroup> tops: array<f32, 1024>; // [64 queries, 16]
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i_kv = group.y / params.n_groups;
-  let head = params.first_kv_head * params.n_groups + group.y;
-  let place = params.heads[i_kv];
-  let q = group.x * 32u + lane / 4u;
-  let share = lane % 4u;
-  let n_quads = HEAD_DIM / 4u;
-  let n_columns = params.n_heads + 2u * params.n_kv_heads;
+  let place = params.heads[group.y];
+  let kv_head = params.first_kv_head + group.y;
+  let n_all = params.n_queries * params.n_groups;
+  let first = group.x * 64u;
+  let x = lane % 16u;
+  let y = lane / 16u;
 
-  var query = array<vec4f, MAX_QUADS>();
-  if (q < params.n_queries) {
-    let at = params.queries_offset + (q * n_columns + head) * n_quads;
-    for (var k = 0u; k < n_quads; k++) {
-      query[k] = queries[at + k];
-    }
-  }
+  // Query t sees rows below n_before + t + 1 (signed: a head may hold fewer rows than queries).
   let n_before = i32(place.y) - i32(params.n_queries);
-  let n_seen = select(0, n_before + i32(q) + 1, q < params.n_queries);
-  let last = min(group.x * 32u + 32u, params.n_queries) - 1u;
-  let end = u32(max(0, n_before + i32(last) + 1));
-  let position = params.first_position + q;
-  let tile_rows = N_STAGED / n_quads / 4u * 4u;
-  var top = LOWEST;
-  var total = 0.0;
-  for (var tile = 0u; tile < end; tile += tile_rows) {
-    let n_rows = min(tile_rows, end - tile);
-    workgroupBarrier();
-    for (var i = lane; i < n_rows * n_quads; i += 128u) {
-      staged[i] = key_quad((place.x + tile) * n_quads + i);
+  let last_query = (min(first + 64u, n_all) - 1u) / params.n_groups;
+  let n_visible = u32(max(0, n_before + i32(last_query) + 1));
+  let begin = group.z * ROWS_PER_SPLIT;
+  let end = min(begin + ROWS_PER_SPLIT, n_visible);
+  var n_seen = vec4i(0);
+  var query_position = vec4u(0u);
+  for (var i = 0u; i < 4u; i++) {
+    let q = first + y + 16u * i;
+    let t = q / params.n_groups;
+    n_seen[i] = select(0, n_before + i32(t) + 1, q < n_all);
+    query_position[i] = params.first_position + t;
+  }
+  var top = vec4f(LOWEST);
+  var total = vec4f(0.0); // over this thread's rows
+
+  for (var tile = begin; tile < end; tile += 64u) {
+    var score = array<vec4f, 4>(); // [query], one component per row
+    for (var quad = 0u; quad < HEAD_DIM / 4u; quad += 4u) {
+      workgroupBarrier();
+      load_queries(lane, kv_head, first, n_all, quad);
+      load_keys(lane, place, tile, quad);
+      workgroupBarrier();
+      for (var k = 0u; k < 4u; k++) {
+        let at = k * STRIDE;
+        let key_0 = right[at + x];
+        let key_1 = right[at + 16u + x];
+        let key_2 = right[at + 32u + x];
+        let key_3 = right[at + 48u + x];
+        for (var i = 0u; i < 4u; i++) {
+          let q = left[at + y + 16u * i];
+          score[i] += vec4f(dot(q, key_0), dot(q, key_1), dot(q, key_2), dot(q, key_3));
+        }
+      }
+    }
+    var row_position = vec4u(0u);
+    if (params.window > 0u) {
+      for (var j = 0u; j < 4u; j++) {
+        let row = min(tile + 4u * x + j, place.y - 1u);
+        row_position[j] = positions[params.positions_offset + place.x + row];
+      }
+    }
+    for (var i = 0u; i < 4u; i++) {
+      let rows = vec4i(i32(tile + 4u * x)) + vec4i(0, 1, 2, 3);
+      var is_seen = rows < vec4i(n_seen[i]);
+      if (params.window > 0u) {
+        is_seen = is_seen & (vec4u(query_position[i]) - row_position < vec4u(params.window));
+      }
+      score[i] = select(vec4f(LOWEST), score[i], is_seen);
+      let pairs = max(score[i].xy, score[i].zw);
+      tops[(y + 16u * i) * 16u + x] = max(pairs.x, pairs.y);
     }
     workgroupBarrier();
-    for (var r = share; r < n_rows; r += 4u) {
-      let row = tile + r;
-      var is_seen = i32(row) < n_seen;
-      if (params.window > 0u && is_seen) {
-        let seen_position = positions[params.positions_offset + place.x + row];
-        is_seen = position - seen_position < params.window;
+    for (var i = 0u; i < 4u; i++) {
+      var new_top = top[i];
+      for (var k = 0u; k < 16u; k++) {
+        new_top = max(new_top, tops[(y + 16u * i) * 16u + k]);
       }
-      if (is_seen) {
-        var sum = vec4f(0.0);
-        for (var k = 0u; k < n_quads; k++) {
-          sum = multiply_add(query[k], staged[r * n_quads + k], sum);
-        }
-        let score = params.scale * sum_quad(sum);
-        let new_top = max(top, score);
-        total = total * exp(top - new_top) + exp(score - new_top);
-        top = new_top;
-      }
+      let is_out = score[i] <= vec4f(LOWEST);
+      let weight = select(exp(score[i] - new_top), vec4f(0.0), is_out);
+      total[i] = total[i] * exp(top[i] - new_top) + dot(weight, vec4f(1.0));
+      top[i] = new_top;
     }
   }
-  parts[lane] = vec2f(top, total);
   workgroupBarrier();
-  if (share == 0u && q < params.n_queries) {
-    var most = LOWEST;
-    for (var k = 0u; k < 4u; k++) {
-      most = max(most, parts[lane + k].x);
+  for (var i = 0u; i < 4u; i++) {
+    tops[(y + 16u * i) * 16u + x] = total[i];
+  }
+  workgroupBarrier();
+  if (x < 4u) {
+    let q = first + y + 16u * x;
+    if (q < n_all) {
+      var all = 0.0;
+      for (var k = 0u; k < 16u; k++) {
+        all += tops[(y + 16u * x) * 16u + k];
+      }
+      let t = q / params.n_groups;
+      let head = kv_head * params.n_groups + q - t * params.n_groups;
+      let at = (head * params.n_queries + t) * params.n_splits + group.z;
+      stats[params.stats_offset + at] = vec2f(top[x], all);
     }
-    var all = 0.0;
-    for (var k = 0u; k < 4u; k++) {
-      all += parts[lane + k].y * exp(parts[lane + k].x - most);
-    }
-    let result = select(vec2f(0.0), vec2f(most, 1.0 / all), all > 0.0);
-    stats[params.stats_offset + head * params.n_queries + q] = result;
   }
 }
 
-fn key_quad(cell: u32) -> vec4f {
-  if (IS_F16) {
-    let words = keys[params.keys_offset + cell];
-    return vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
+// Quads `quad .. quad + 3` of the 64 queries, scaled.
+fn load_queries(lane: u32, kv_head: u32, first: u32, n_all: u32, quad: u32) {
+  let q = first + lane / 4u;
+  let k = lane % 4u;
+  var value = vec4f(0.0);
+  if (q < n_all && quad + k < HEAD_DIM / 4u) {
+    let t = q / params.n_groups;
+    let head = kv_head * params.n_groups + q - t * params.n_groups;
+    let column = t * (params.n_heads + 2u * params.n_kv_heads) + head;
+    value = queries[params.queries_offset + column * (HEAD_DIM / 4u) + quad + k];
   }
-  let at = params.keys_offset + 2u * cell;
-  return bitcast<vec4f>(vec4u(keys[at], keys[at + 1u]));
+  left[k * STRIDE + lane / 4u] = value * params.scale;
+}
+
+// Quads `quad .. quad + 3` of rows `tile .. tile + 63`: row 4 x + j lies at 16 j + x.
+fn load_keys(lane: u32, place: vec4u, tile: u32, quad: u32) {
+  let r = lane / 4u;
+  let k = lane % 4u;
+  var value = vec4f(0.0);
+  if (tile + r < place.y && quad + k < HEAD_DIM / 4u) {
+    let cell = (place.x + tile + r) * (HEAD_DIM / 4u) + quad + k;
+    if (IS_F16) {
+      let words = keys[params.keys_offset + cell];
+      value = vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
+    } else {
+      let low = keys[params.keys_offset + 2u * cell];
+      value = bitcast<vec4f>(vec4u(low, keys[params.keys_offset + 2u * cell + 1u]));
+    }
+  }
+  right[k * STRIDE + 16u * (r % 4u) + r / 4u] = value;
 }
