@@ -152,23 +152,36 @@ fn bytes_of(cells: &mut [f32]) -> &mut [u8] {
     crate::abi::as_bytes_mut(cells)
 }
 
-/// Row `r`'s 32 codes into a block.
+/// Row `r`'s 32 codes into a block, four columns at a time: their bytes are neighbours there too.
 fn put_codes(p: Packing, block: &mut [u8], r: usize, codes: &[u8]) {
     if p.code_bytes == 128 {
-        for (k, &code) in codes.iter().enumerate() {
-            block[16 * (k / 4) + 4 * r + k % 4] = code;
+        for (j, four) in codes.chunks_exact(4).enumerate() {
+            block[16 * j + 4 * r..][..4].copy_from_slice(four);
         }
         return;
     }
-    for (k, &code) in codes.iter().enumerate() {
-        let code = if p.is_lookup { lookup_index(code as i8) } else { code };
-        let (j, i, is_high) = ((k % 16) / 4, k % 4, k >= 16);
-        block[16 * j + 4 * r + i] |= (code & 15) << if is_high { 4 } else { 0 };
-        let (lane, bit) = plane_cell(r, k);
-        for plane in 0..p.n_planes {
-            let at = 64 + 16 * plane + 2 * lane + bit / 8;
-            block[at] |= ((code >> (4 + plane)) & 1) << (bit % 8);
+    // Columns 4w to 4w + 3: vector w % 4, in the high nibbles from 16 on.
+    let mut words = [0u32; BLOCK / 4];
+    for (word, four) in words.iter_mut().zip(codes.chunks_exact(4)) {
+        let mut bytes = [four[0], four[1], four[2], four[3]];
+        if p.is_lookup {
+            bytes = bytes.map(|code| lookup_index(code as i8));
         }
+        *word = u32::from_le_bytes(bytes);
+    }
+    let mut put = |at: usize, word: u32| {
+        block[at + 4 * r..][..4].copy_from_slice(&word.to_le_bytes());
+    };
+    for j in 0..4 {
+        let [low, high] = [words[j], words[4 + j]].map(|word| word & 0x0f0f_0f0f);
+        put(16 * j, low | high << 4);
+    }
+    for plane in 0..p.n_planes {
+        let bits = words.iter().enumerate().map(|(w, word)| {
+            let (j, half) = (w % 4, w / 4);
+            ((word >> (4 + plane)) & 0x0101_0101) << (2 * j + half)
+        });
+        put(64 + 16 * plane, bits.fold(0, |all, own| all | own));
     }
 }
 
