@@ -17,7 +17,7 @@
 //
 // Dispatch: ceil(n_rows / (WORKGROUP_SIZE / lanes)) workgroups, over x and y; `lanes` invocations
 // for each row.
-// Overrides: N_TOKENS (1), IS_GATED (false).  Needs: none.  Lib: weights, activate.
+// Overrides: N_TOKENS (1), N_PARTIALS (64), IS_GATED (false).  Needs: none.  Lib: weights, activate.
 // Reference: engine/reference/engine.ts#normProject, #projectAdd, #normGateUp.
 
 struct Params {
@@ -55,6 +55,7 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 
 override N_TOKENS: u32 = 1u;
+override N_PARTIALS: u32 = 64u; // WORKGROUP_SIZE N_TOKENS: wgpu's compiler takes no product here
 override IS_GATED: bool = false;
 
 const WORKGROUP_SIZE = 64u;
@@ -62,9 +63,8 @@ const MAX_TOKENS = 8u;
 const ADD = 1u;
 const GELU = 3u;
 
-// [N_TOKENS][WORKGROUP_SIZE], room for the most tokens (not every compiler sizes arrays by overrides).
-// Of each invocation and token: sums with the first and the second weight, sum of squares of x.
-var<workgroup> partials: array<vec4f, 512>;
+// [N_TOKENS][WORKGROUP_SIZE], of each invocation and token: sums with the first and the second weight, sum of squares of x.
+var<workgroup> partials: array<vec4f, N_PARTIALS>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
