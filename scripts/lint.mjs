@@ -4,6 +4,7 @@ import { bin, root, run, say } from "./lib/run.mjs";
 
 const checks = {
   "import layers": [join(root, "scripts", "check-layers.mjs")],
+  shaders: [join(root, "scripts", "check-shaders.mjs")],
   eslint: [bin("eslint"), "--cache", "--cache-location", ".cache/eslint", "."],
   prettier: [
     bin("prettier"),

@@ -170,7 +170,7 @@ export class Multiplier {
       const shader = nVecTokens > 0 ? PROJECT_SHADERS.matVec : PROJECT_SHADERS.matMul;
       kernel = this.#context.pipelines.kernel(shader, {
         ...weightConstants(type),
-        ...(nVecTokens > 0 ? { N_TOKENS: nVecTokens, N_PARTIALS: nVecTokens * VEC_WORKGROUP } : {}),
+        ...(nVecTokens > 0 ? { N_TOKENS: nVecTokens } : {}),
         IS_GATED: isGated ? 1 : 0,
       });
       this.#kernels.set(key, kernel);

@@ -17,7 +17,7 @@
 //
 // Dispatch: ceil(n_rows / (WORKGROUP_SIZE / lanes)) workgroups, over x and y; `lanes` invocations
 // for each row.
-// Overrides: N_TOKENS (1), N_PARTIALS (64), IS_GATED (false).  Needs: none.  Lib: weights, activate.
+// Overrides: N_TOKENS (1), IS_GATED (false).  Needs: none.  Lib: weights, activate.
 // Reference: engine/reference/engine.ts#normProject, #projectAdd, #normGateUp.
 
 struct Params {
@@ -55,7 +55,6 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 
 override N_TOKENS: u32 = 1u;
-override N_PARTIALS: u32 = 64u; // WORKGROUP_SIZE N_TOKENS: wgpu's compiler takes no product here
 override IS_GATED: bool = false;
 
 const WORKGROUP_SIZE = 64u;
@@ -63,8 +62,9 @@ const MAX_TOKENS = 8u;
 const ADD = 1u;
 const GELU = 3u;
 
-// [N_TOKENS][WORKGROUP_SIZE], of each invocation and token: sums with the first and the second weight, sum of squares of x.
-var<workgroup> partials: array<vec4f, N_PARTIALS>;
+// Of each invocation, for one token at a time: sums with the first and the second weight, and of the
+// squares of x.
+var<workgroup> partials: array<vec4f, WORKGROUP_SIZE>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -127,25 +127,27 @@ fn main(
     }
   }
 
-  for (var t = 0u; t < N_TOKENS; t++) {
-    partials[t * WORKGROUP_SIZE + local] = sums[t];
-  }
-  workgroupBarrier();
-  for (var step = lanes / 2u; step > 0u; step >>= 1u) {
-    if (lane < step) {
-      for (var t = 0u; t < N_TOKENS; t++) {
-        let at = t * WORKGROUP_SIZE + local;
-        partials[at] += partials[at + step];
-      }
-    }
-    workgroupBarrier();
-  }
-
   // Lane t finishes token t.
+  var sum = vec3f(0.0);
+  for (var t = 0u; t < N_TOKENS; t++) {
+    partials[local] = sums[t];
+    workgroupBarrier();
+    for (var step = lanes / 2u; step > 0u; step >>= 1u) {
+      if (lane < step) {
+        partials[local] += partials[local + step];
+      }
+      workgroupBarrier();
+    }
+    if (lane == t) {
+      sum = partials[local - lane].xyz;
+    }
+    if (t + 1u < N_TOKENS) {
+      workgroupBarrier();
+    }
+  }
   if (lane >= params.n_tokens || row >= params.n_rows) {
     return;
   }
-  var sum = partials[lane * WORKGROUP_SIZE + local - lane].xyz;
   if (has_norm) {
     let mean = sum.z / f32(32u * n_groups);
     sum *= 1.0 / sqrt(mean + params.eps);
