@@ -1,7 +1,7 @@
 // Records dispatches and copies into one command encoder, in one compute pass where nothing stands
 // between, and submits them when someone waits, when the parameters' arena is full, or when enough
 // work has gathered that a watchdog might stir.
-import { assert } from "../../errors.ts";
+import { assert, KvasirError } from "../../errors.ts";
 import type { EngineBuffer } from "../engine.ts";
 import { liveBuffer, rangeOf } from "./buffers.ts";
 import { type Allocation, type GpuDevice, USAGE } from "./device.ts";
@@ -79,10 +79,13 @@ export class Recorder {
     }
     const start = byteOffset - (byteOffset % BINDING_ALIGNMENT);
     const size = Math.ceil((byteOffset + byteLength - start) / 16) * 16;
-    assert(
-      size <= this.#gpu.maxBindingBytes,
-      `"${allocation.label}": ${size} bytes are bound at once, ${this.#gpu.maxBindingBytes} may be`,
-    );
+    if (size > this.#gpu.maxBindingBytes) {
+      throw new KvasirError(
+        "out-of-memory",
+        `Cannot compute with "${allocation.label}": this GPU's kernels see at most ` +
+          `${this.#gpu.maxBindingBytes} bytes at once, got ${size} bytes`,
+      );
+    }
     return { allocation, byteOffset: start, byteLength: size, at: (byteOffset - start) / 4 };
   }
 
