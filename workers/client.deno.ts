@@ -25,7 +25,11 @@ const platform: WorkerPlatform = {
           callback(event.message);
         };
       },
-      terminate: () => worker.terminate(),
+      // Deno 2.9 crashes now and then where a program ends while a worker is being terminated. One
+      // that closes itself (session.deno.worker.ts) is waited for.
+      terminate: (hasLeft) => {
+        if (!hasLeft) worker.terminate();
+      },
     };
   },
   resolve: (place) => place,

@@ -57,7 +57,7 @@ export type WireSource =
   | { readonly kind: "source"; readonly name: string; readonly size: number };
 
 /** A byte source of the caller's own, which stays in the page. */
-export type SourceReader = Pick<ByteSource, "read" | "close">;
+export type SourceReader = Required<Pick<ByteSource, "read" | "close" | "finish">>;
 
 export interface WireLoadOptions extends Omit<LoadOptions, "runtime" | "signal" | "onProgress"> {
   readonly methods: readonly string[];
@@ -74,6 +74,13 @@ export interface ModelFacts {
   readonly chatTemplate: number | null;
 }
 
+/** A model as the worker holds it for a page. */
+export interface HeldModel extends Pick<Model, "session" | "restore"> {
+  memory(): EngineMemory;
+  /** An engine that went away is replaced by another. */
+  describeEngine(): Model["engine"];
+}
+
 /** The fields of `T` that are no methods. */
 export type DataOf<T> = {
   readonly [Key in keyof T as T[Key] extends (...args: never) => unknown ? never : Key]: T[Key];
@@ -87,12 +94,15 @@ export interface Host {
    * @returns Name of the lock that the worker holds while it lives; null likewise.
    */
   hello(page: string | null): Promise<string | null>;
-  /** Loads the model, and answers on `port` with progress and `ModelFacts`. */
+  /**
+   * Loads the model, and answers on `port` with progress and `ModelFacts`.
+   * @param reader Where the page answers as a `SourceReader`, for a source of the kind `source`.
+   */
   load(
     source: WireSource,
     options: WireLoadOptions,
     port: MessagePort,
-    reader: SourceReader | null,
+    reader: MessagePort | null,
   ): void;
   /** Calls a method; a result that stays in the worker comes back as its number. */
   call(id: number, method: string, args: readonly unknown[]): Promise<unknown>;

@@ -2,4 +2,5 @@
 import { denoRuntime } from "../src/runtime/deno.ts";
 import { serveOne } from "./host/serve.ts";
 
-serveOne(denoRuntime);
+// It ends by itself, after its last answer: see client.deno.ts.
+serveOne(denoRuntime, undefined, () => void setTimeout(() => globalThis.close()));

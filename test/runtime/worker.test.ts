@@ -56,14 +56,20 @@ describe.each(RUNTIMES)("$name", ({ name, command }) => {
   it("says which code ended a stream whose model was disposed", () => {
     const seen = run(
       "disposed",
-      `import { loadInWorker } from ${entry(`worker.${name}.js`)};
+      `import { readFileSync } from "node:fs";
+       import { loadInWorker } from ${entry(`worker.${name}.js`)};
        const model = await loadInWorker(${model});
        const events = (await model.session()).generate("x", { maxTokens: 1e6, ignoreEos: true });
        await events.next();
-       const read = async () => { for await (const event of events) void event; };
-       const reading = read().catch((error) => error);
+       const readAll = async () => { for await (const event of events) void event; };
+       const reading = readAll().catch((error) => error);
        await model.dispose();
        const end = await reading;
+       // A source of its own, which is read here and must not keep the program alive either.
+       const bytes = new Uint8Array(readFileSync(${model}));
+       const read = async (offset, length) => bytes.slice(offset, offset + length);
+       const own = await loadInWorker({ name: "mine", size: bytes.length, read });
+       await own.dispose();
        const missing = await loadInWorker("nothing.gguf").catch((error) => error);
        console.log(JSON.stringify([end.code, missing.name, missing.code]));`,
     );

@@ -1,4 +1,5 @@
 // The worker's side of one connection: the objects that a page holds, by number, and the calls to them.
+import { wrap } from "comlink";
 import { KvasirError } from "../../src/errors.ts";
 import type { ByteSource } from "../../src/gguf/byte-source.ts";
 import type { ModelSource } from "../../src/runtime/runtime.ts";
@@ -61,7 +62,7 @@ class ObjectHost {
     source: WireSource,
     options: WireLoadOptions,
     port: MessagePort,
-    reader: SourceReader | null,
+    reader: MessagePort | null,
   ): Promise<void> {
     await this.#serve(port, async (outlet) => {
       const loaded = await this.#parts.model.join(
@@ -114,10 +115,13 @@ class ObjectHost {
     this.#hasLeft = true;
     for (const outlet of this.#outlets) outlet.cut();
     // Of what is left, the model disposes the sessions.
-    for (const object of this.#objects.values()) {
-      if (isDisposable(object)) await object.dispose();
+    try {
+      for (const object of this.#objects.values()) {
+        if (isDisposable(object)) await object.dispose();
+      }
+    } finally {
+      await this.#parts.onLeave();
     }
-    await this.#parts.onLeave();
   }
 
   async #serve(port: MessagePort, answer: (outlet: Outlet) => Promise<void>): Promise<void> {
@@ -171,6 +175,7 @@ class ObjectHost {
       restore: (snapshot: ArrayBuffer | Uint8Array) =>
         model.restore(snapshot, { methods: [...methods.values()] }),
       memory: () => model.memory(),
+      describeEngine: () => model.engine,
       dispose: async () => {
         for (const object of this.#objects.values()) {
           if (object !== own && isDisposable(object)) await object.dispose();
@@ -201,15 +206,17 @@ function isStream(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 }
 
-function sourceOf(source: WireSource, reader: SourceReader | null): ModelSource {
+function sourceOf(source: WireSource, port: MessagePort | null): ModelSource {
   if (source.kind === "data") return source.data;
+  if (port === null) throw new Error("Broken invariant: a source has its reader");
   const { name, size } = source;
-  if (reader === null) throw new Error("Broken invariant: a source has its reader");
+  const reader = wrap<SourceReader>(port);
   const opened: ByteSource = {
     name,
     size,
     read: (offset, length) => reader.read(offset, length),
-    close: async () => reader.close?.(),
+    close: () => reader.close(),
+    finish: () => reader.finish(),
   };
   return opened;
 }

@@ -7,8 +7,11 @@ import { createHost } from "./host.ts";
 import { ModelInWorker } from "./model-in-worker.ts";
 import { Turns } from "./turns.ts";
 
-/** A worker of one page or program, which ends it. */
-export function serveOne(runtime: Runtime, endpoint?: Endpoint): void {
+/**
+ * A worker of one page or program, which ends it.
+ * @param onLeave What else is done when the program has left.
+ */
+export function serveOne(runtime: Runtime, endpoint?: Endpoint, onLeave = () => {}): void {
   keepErrors();
   const host = createHost({
     model: new ModelInWorker(runtime),
@@ -16,7 +19,7 @@ export function serveOne(runtime: Runtime, endpoint?: Endpoint): void {
     life: holdLife("worker").then((life) => life?.name ?? null),
     // It ends with its page.
     onPageGone: () => {},
-    onLeave: () => {},
+    onLeave,
   });
   expose(host, endpoint);
 }

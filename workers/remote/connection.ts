@@ -10,7 +10,8 @@ export interface SpawnedWorker {
   readonly endpoint: Endpoint;
   /** Called when the worker cannot start or dies, as far as the platform tells. */
   onFailure(callback: (reason: string) => void): void;
-  terminate(): void;
+  /** @param hasLeft The worker was told to end, and knows that nothing follows. */
+  terminate(hasLeft: boolean): void;
   /** Whether the program must stay alive for it; absent where programs do in any case. */
   keepAlive?(isNeeded: boolean): void;
 }
@@ -108,7 +109,7 @@ export class Connection {
     this.#tell(end);
     this.#lostCallbacks.clear();
     this.#host[releaseProxy]();
-    this.#worker.terminate();
+    this.#worker.terminate(this.#closing !== null);
     this.#life?.release();
   }
 }

@@ -1,11 +1,13 @@
 // Loads a model into a worker of its own, or joins the tab that has it already.
-import { proxy, type Remote } from "comlink";
+import { expose, type Remote, transfer } from "comlink";
 import { KvasirError } from "../../src/errors.ts";
+import type { ByteSource } from "../../src/gguf/byte-source.ts";
 import type { ModelSource } from "../../src/runtime/runtime.ts";
 import type { LoadProgress } from "../../src/types.ts";
 import type {
   Host,
   ModelFacts,
+  SourceReader,
   WireLoadOptions,
   WireSource,
   WorkerLoadOptions,
@@ -31,6 +33,12 @@ export interface WorkerPlatform {
   readonly alone?: <T>(name: string, act: () => Promise<T>) => Promise<T>;
 }
 
+/** Both ends of a port on which a source of the caller's own is read. */
+interface Reader {
+  readonly near: MessagePort;
+  readonly far: MessagePort;
+}
+
 /** As `loadInWorker` of client.ts, on `platform`. */
 export async function loadOnWorker(
   platform: WorkerPlatform,
@@ -45,6 +53,7 @@ export async function loadOnWorker(
   const { connection, release } = await connect(platform, name);
   const close = async (): Promise<void> => {
     await connection.close();
+    reader?.near.close();
     release();
   };
   try {
@@ -60,12 +69,14 @@ async function load(
   connection: Connection,
   wire: WireSource,
   options: WireLoadOptions,
-  reader: object | null,
+  reader: Reader | null,
   signal: AbortSignal | undefined,
   onProgress: ((progress: LoadProgress) => void) | undefined,
 ): Promise<ModelFacts> {
   const start = (host: Remote<Host>, port: MessagePort): Promise<void> =>
-    host.load(wire, options, port, reader as never);
+    reader === null
+      ? host.load(wire, options, port, null)
+      : host.load(wire, options, port, transfer(reader.far, [reader.far]));
   const steps = receive<LoadProgress, ModelFacts>(connection, start, {
     signal,
     action: "load the model",
@@ -114,7 +125,7 @@ function shareName(wire: WireSource, options: WireLoadOptions): string {
 function wireSource(
   source: ModelSource,
   platform: WorkerPlatform,
-): { readonly wire: WireSource; readonly reader: object | null } {
+): { readonly wire: WireSource; readonly reader: Reader | null } {
   if (typeof source === "string" || source instanceof URL) {
     return { wire: { kind: "data", data: platform.resolve(String(source)) }, reader: null };
   }
@@ -122,9 +133,19 @@ function wireSource(
     return { wire: { kind: "data", data: source }, reader: null };
   }
   const { name, size } = source;
-  const reader = proxy({
-    read: (offset: number, length: number) => source.read(offset, length),
-    close: () => source.close?.(),
-  });
-  return { wire: { kind: "source", name, size }, reader };
+  return { wire: { kind: "source", name, size }, reader: readerOf(source) };
+}
+
+/** Answers for the source on `near`, which closes with the connection. */
+function readerOf(source: ByteSource): Reader {
+  const { port1: near, port2: far } = new MessageChannel();
+  const answers: SourceReader = {
+    read: (offset, length) => source.read(offset, length),
+    close: async () => source.close?.(),
+    finish: async () => source.finish?.(),
+  };
+  expose(answers, near);
+  // In Node a port must not keep the program alive: whoever waits does.
+  (near as { unref?: () => void }).unref?.();
+  return { near, far };
 }

@@ -12,8 +12,7 @@ import type {
   SessionOptions,
   SessionUsage,
 } from "../../src/types.ts";
-import type { LocalModel } from "../../src/load.ts";
-import type { Async, ModelFacts, WorkerModel, WorkerSession } from "../session-api.ts";
+import type { Async, HeldModel, ModelFacts, WorkerModel, WorkerSession } from "../session-api.ts";
 import type { Connection } from "./connection.ts";
 import { Handle } from "./handle.ts";
 
@@ -21,15 +20,15 @@ export class RemoteModel implements WorkerModel {
   readonly config: WorkerModel["config"];
   readonly tokenizer: WorkerModel["tokenizer"];
   readonly chatTemplate: WorkerModel["chatTemplate"];
-  readonly engine: WorkerModel["engine"];
   readonly loadMs: number;
-  readonly #model: Handle<LocalModel>;
+  readonly #model: Handle<HeldModel>;
+  #engine: WorkerModel["engine"];
   readonly #close: () => Promise<void>;
 
   /** @param close Ends the connection. */
   constructor(connection: Connection, facts: ModelFacts, close: () => Promise<void>) {
     this.config = facts.config;
-    this.engine = facts.engine;
+    this.#engine = facts.engine;
     this.loadMs = facts.loadMs;
     this.tokenizer = remoteTokenizer(connection, facts.tokenizer);
     this.chatTemplate = remoteTemplate(connection, facts.chatTemplate);
@@ -37,9 +36,14 @@ export class RemoteModel implements WorkerModel {
     this.#close = close;
   }
 
+  /** As it was after the last answer. */
+  get engine(): WorkerModel["engine"] {
+    return this.#engine;
+  }
+
   async session(options: SessionOptions = {}): Promise<WorkerSession> {
     refuseFunctions(options);
-    return new RemoteSession(await this.#model.open("session", options));
+    return new RemoteSession(await this.#model.open("session", options), this.#look);
   }
 
   async restore(
@@ -49,7 +53,7 @@ export class RemoteModel implements WorkerModel {
     if (options.methods !== undefined) throw notSent("restore a session", "methods");
     // Not every runtime can send a Blob.
     const bytes = snapshot instanceof Blob ? await snapshot.arrayBuffer() : snapshot;
-    return new RemoteSession(await this.#model.open("restore", bytes));
+    return new RemoteSession(await this.#model.open("restore", bytes), this.#look);
   }
 
   memory(): ReturnType<WorkerModel["memory"]> {
@@ -59,17 +63,29 @@ export class RemoteModel implements WorkerModel {
   dispose(): Promise<void> {
     return this.#close();
   }
+
+  /** Which engine computed: of those that there are, the GPU's alone may go away. */
+  readonly #look = async (): Promise<void> => {
+    if (this.#engine.name !== "webgpu") return;
+    this.#engine = await this.#model.call("describeEngine").catch(() => this.#engine);
+  };
 }
 
 export class RemoteSession implements WorkerSession {
   readonly #session: Handle<Session>;
+  readonly #afterAnswer: () => Promise<void>;
 
-  constructor(session: Handle<Session>) {
+  constructor(session: Handle<Session>, afterAnswer: () => Promise<void>) {
     this.#session = session;
+    this.#afterAnswer = afterAnswer;
   }
 
-  generate(input: GenerateInput, options: GenerateOptions = {}): AsyncGenerator<GenerateEvent> {
-    return this.#session.stream("generate", [input], options);
+  async *generate(
+    input: GenerateInput,
+    options: GenerateOptions = {},
+  ): AsyncGenerator<GenerateEvent> {
+    yield* this.#session.stream("generate", [input], options);
+    await this.#afterAnswer();
   }
 
   read(input: GenerateInput, options: ReadOptions = {}): Promise<SessionUsage> {
@@ -77,7 +93,7 @@ export class RemoteSession implements WorkerSession {
   }
 
   async fork(): Promise<WorkerSession> {
-    return new RemoteSession(await this.#session.open("fork"));
+    return new RemoteSession(await this.#session.open("fork"), this.#afterAnswer);
   }
 
   async save(): Promise<Blob> {

@@ -70,14 +70,14 @@ describe("turns", () => {
     async function* logged(name: string, session: Session): AsyncGenerator<GenerateEvent> {
       for await (const event of session.generate(text.repeat(3), long)) {
         log.push(name === "prompt" ? event.type : name);
-        if (log.length === 100) for (const port of ports) port.postMessage({ kind: "return" });
+        if (log.length === 120) for (const port of ports) port.postMessage({ kind: "return" });
         yield event;
       }
     }
     const turns = new Turns();
     const run = async (name: string, session: Session): Promise<void> => {
       const { port1, port2 } = new MessageChannel();
-      port1.postMessage({ kind: "credit", n: 50 });
+      port1.postMessage({ kind: "credit", n: 80 });
       ports.push(port1);
       await pump(logged(name, session), new Outlet(port2), turns);
       port1.close();
@@ -89,8 +89,8 @@ describe("turns", () => {
     ]);
     model.dispose();
     const first = log.indexOf("prefill");
-    const both = log.slice(first, log.lastIndexOf("prefill"));
-    expect(both.filter((name) => name === "answer").length).toBeGreaterThan(40);
+    const both = log.slice(first, Math.min(log.lastIndexOf("prefill"), log.lastIndexOf("answer")));
+    expect(both.filter((name) => name === "answer").length).toBeGreaterThan(30);
     for (let i = 1; i < both.length; i++) expect(both[i]).not.toBe(both[i - 1]);
   });
 });
