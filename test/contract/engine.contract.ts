@@ -10,6 +10,7 @@ import { measureContract } from "./engine/measure.ts";
 import { projectionContract } from "./engine/projections.ts";
 import { q8RowsContract } from "./engine/q8.ts";
 import { rowsContract } from "./engine/rows.ts";
+import { stepContract } from "./engine/steps.ts";
 import { F32_TOLERANCES, type Engines, type Tolerances } from "./rig.ts";
 
 /**
@@ -31,6 +32,7 @@ export function engineContract(
     projectionContract(engines, tolerances);
     attentionContract(engines, tolerances);
     rowsContract(engines, tolerances);
+    describe("steps", () => stepContract(engines, tolerances));
     registerInvariants(engines);
   });
 }

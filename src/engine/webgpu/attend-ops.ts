@@ -1,24 +1,37 @@
 // Attention over cached rows: one token split over many workgroups, many tokens tile by tile.
 import { assert } from "../../errors.ts";
 import type { AttendShape, EngineBuffer, LayerRows } from "../engine.ts";
-import type { OpContext } from "./op-context.ts";
+import type { Append, OpContext } from "./op-context.ts";
 import { linkShader, linkTileShader } from "./pipelines.ts";
 import type { Bound } from "./recorder.ts";
-import { bindAll, forHeads, groupsOf, isF16, longestOf, writeHeads } from "./row-params.ts";
+import {
+  bindAll,
+  forHeads,
+  groupsOf,
+  isF16,
+  isSamePlace,
+  longestOf,
+  MAX_HEADS,
+  writeHeads,
+} from "./row-params.ts";
 import attendDecode from "./shaders/attend_decode.wgsl";
 import attendMerge from "./shaders/attend_merge.wgsl";
 import attendPrefill from "./shaders/attend_prefill.wgsl";
+import attendStep from "./shaders/attend_step.wgsl";
+import attendRows from "./shaders/lib/attend_rows.wgsl";
+import half from "./shaders/lib/half.wgsl";
 
 const SHADERS = {
-  decode: linkShader("attend_decode", attendDecode),
+  decode: linkShader("attend_decode", attendDecode, attendRows),
+  step: linkShader("attend_step", attendStep, attendRows, half),
   merge: linkShader("attend_merge", attendMerge),
   prefill: linkTileShader("attend_prefill", attendPrefill),
 };
 
 /** Query heads that a workgroup of attend_decode.wgsl takes at most. */
 const MAX_SHARED = 4;
-/** Rows that one workgroup takes alone: a second kernel costs as much as a few tiles. */
-const MAX_UNSPLIT_ROWS = 256;
+/** Rows that one workgroup takes alone: another dispatch costs more than the tiles in between. */
+const MAX_UNSPLIT_ROWS = 1024;
 const ROWS_PER_SPLIT = 128;
 /** attend_merge.wgsl has a lane for each. */
 const MAX_SPLITS = 64;
@@ -46,8 +59,39 @@ export class AttendOps {
     const columns = (nHeads + 2 * nKvHeads) * headDim;
     const to = recorder.bind(out, 0, 4 * nTokens * nHeads * headDim);
     const queries = recorder.bind(qkv, 0, 4 * nTokens * columns);
-    if (nTokens === 1) this.#decode(to, queries, rows, shape, firstPosition);
+    const append = this.#appendOf(qkv, rows, shape);
+    if (append !== null) this.#step(to, queries, append, shape, firstPosition);
+    else if (nTokens === 1) this.#decode(to, queries, rows, shape, firstPosition);
     else this.#prefill(to, queries, rows, shape, firstPosition, nTokens);
+  }
+
+  /** What waits to be appended, where attention can do it: one workgroup per kv head, all at once. */
+  #appendOf(qkv: EngineBuffer, rows: LayerRows, shape: AttendShape): Append | null {
+    const { append, recorder } = this.#context;
+    if (append === null || append.rows !== rows || !isSamePlace(append.qkv, qkv)) return null;
+    const isOne = groupsOf(shape) <= MAX_SHARED && splitsOf(rows, shape.window) === 1;
+    const isWhole = isOne && shape.nKvHeads <= MAX_HEADS;
+    return isWhole && recorder.undefer(append.record) ? append : null;
+  }
+
+  #step(out: Bound, qkv: Bound, append: Append, shape: AttendShape, position: number): void {
+    const { recorder, pipelines } = this.#context;
+    const { nHeads, nKvHeads, headDim, scale, window } = shape;
+    const { rows, table, isHalfStyle } = append;
+    const nGroups = groupsOf(shape);
+    const angles = recorder.bind(table, 0, 4 * headDim);
+    const [keys, values, positions] = this.#planes(rows, 4);
+    const kernel = pipelines.kernel(SHADERS.step, {
+      HEAD_DIM: headDim,
+      N_SHARED: nGroups,
+      IS_F16: Number(isF16(rows)),
+      IS_SPLIT: 0,
+    });
+    const params = recorder.params().u32(nGroups, 1, 0, 1, qkv.at, out.at, position, window);
+    params.f32(scale).u32(keys.at / 4, values.at / 4, positions.at);
+    params.u32(nHeads + 2 * nKvHeads, nKvHeads, angles.at, Number(isHalfStyle));
+    writeHeads(params, rows, 0, nKvHeads);
+    recorder.dispatch(kernel, [angles, qkv, keys, values, positions, out], 1, nKvHeads);
   }
 
   #decode(out: Bound, queries: Bound, rows: LayerRows, shape: AttendShape, position: number): void {
@@ -70,7 +114,7 @@ export class AttendOps {
     forHeads(nKvHeads, (first, n) => {
       const params = recorder.params();
       params.u32(nGroups, nParts, first, nSplits, queries.at, parts.at, position, window);
-      params.f32(scale).u32(keys.at / 4, values.at / 4, positions.at);
+      params.f32(scale).u32(keys.at / 4, values.at / 4, positions.at, 0, 0, 0, 0);
       writeHeads(params, rows, first, n);
       recorder.dispatch(kernel, [queries, keys, values, positions, parts], nSplits, n * nParts);
     });

@@ -1,10 +1,21 @@
 // What the operations share: the device, its recorder and pipelines, and room for what passes
 // between two kernels of one operation.
+import type { EngineBuffer, LayerRows } from "../engine.ts";
 import type { Allocation, GpuDevice } from "./device.ts";
 import { Pipelines } from "./pipelines.ts";
 import { type Bound, Recorder } from "./recorder.ts";
 
+/** `Engine.ropeAppend` of one token that is still to be recorded: attention may do its work as well. */
+export interface Append {
+  readonly qkv: EngineBuffer;
+  readonly rows: LayerRows;
+  readonly table: EngineBuffer;
+  readonly isHalfStyle: boolean;
+  readonly record: () => void;
+}
+
 export class OpContext {
+  append: Append | null = null;
   readonly gpu: GpuDevice;
   readonly recorder: Recorder;
   readonly pipelines: Pipelines;

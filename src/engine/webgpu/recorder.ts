@@ -40,6 +40,7 @@ export class Recorder {
   readonly #retired: Allocation[] = [];
   readonly #stagings: Allocation[] = [];
   readonly #writer: ParamWriter;
+  #deferred: (() => void) | null = null;
   #slot = 0;
   #word = 0;
   #nWorkgroups = 0;
@@ -89,8 +90,22 @@ export class Recorder {
     return { allocation, byteOffset: start, byteLength: size, at: (byteOffset - start) / 4 };
   }
 
+  /** Has `record` run before whatever is recorded next, unless that can do without: `undefer`. */
+  defer(record: () => void): void {
+    this.#settle();
+    this.#deferred = record;
+  }
+
+  /** @returns Whether `record` waited; it does not run then. */
+  undefer(record: () => void): boolean {
+    if (this.#deferred !== record) return false;
+    this.#deferred = null;
+    return true;
+  }
+
   /** Begins the parameters of the next dispatch. Unwritten words are left over from earlier ones. */
   params(): ParamWriter {
+    this.#settle();
     if (this.#slot === N_SLOTS) this.flush();
     this.#word = this.#slot * SLOT_WORDS;
     return this.#writer;
@@ -121,6 +136,7 @@ export class Recorder {
     byteLength: number,
   ): void {
     if (byteLength === 0) return;
+    this.#settle();
     if (dst !== src) {
       const encoder = this.#betweenPasses();
       encoder.copyBufferToBuffer(src.buffer, srcByteOffset, dst.buffer, dstByteOffset, byteLength);
@@ -136,6 +152,7 @@ export class Recorder {
   /** Fills with zeros. */
   clear(allocation: Allocation, byteOffset: number, byteLength: number): void {
     if (byteLength > 0) {
+      this.#settle();
       this.#betweenPasses().clearBuffer(allocation.buffer, byteOffset, byteLength);
     }
   }
@@ -153,6 +170,7 @@ export class Recorder {
       this.flush();
       return new Uint8Array(0);
     }
+    this.#settle();
     const staging = this.#takeStaging(byteLength);
     const encoder = this.#betweenPasses();
     encoder.copyBufferToBuffer(src.buffer, byteOffset, staging.buffer, 0, byteLength);
@@ -172,12 +190,14 @@ export class Recorder {
 
   /** Frees a buffer once what was recorded with it has been submitted. */
   retire(allocation: Allocation): void {
+    this.#settle();
     if (this.#encoder === null) this.#gpu.destroy(allocation);
     else this.#retired.push(allocation);
   }
 
   /** Submits what was recorded. */
   flush(): void {
+    this.#settle();
     if (this.#encoder !== null) {
       this.#pass?.end();
       const commands = this.#encoder.finish();
@@ -190,6 +210,12 @@ export class Recorder {
     this.#slot = this.#word = this.#nWorkgroups = 0;
     for (const allocation of this.#retired) this.#gpu.destroy(allocation);
     this.#retired.length = 0;
+  }
+
+  #settle(): void {
+    const record = this.#deferred;
+    this.#deferred = null;
+    record?.();
   }
 
   #encode(): GPUCommandEncoder {

@@ -86,9 +86,32 @@ export class RowOps {
     nTokens: number,
   ): void {
     checkRoom(rows, nTokens);
-    const { recorder, pipelines } = this.#context;
-    const { nHeads, nKvHeads, headDim, ropeStyle, qNorm, kNorm } = shape;
     groupsOf(shape);
+    const { ropeStyle, qNorm, kNorm } = shape;
+    if (nTokens === 1 && qNorm === undefined && kNorm === undefined) {
+      const start = Uint32Array.from(rows.length);
+      const before = { ...rows, length: start };
+      const record = (): void => this.#append(qkv, before, table, shape, firstPosition, 1);
+      const isHalfStyle = ropeStyle === "half";
+      this.#context.append = { qkv, rows, table, isHalfStyle, record };
+      this.#context.recorder.defer(record);
+    } else {
+      this.#append(qkv, rows, table, shape, firstPosition, nTokens);
+    }
+    for (let head = 0; head < shape.nKvHeads; head++) {
+      rows.length[head] = (rows.length[head] ?? 0) + nTokens;
+    }
+  }
+
+  #append(
+    qkv: EngineBuffer,
+    rows: LayerRows,
+    table: EngineBuffer,
+    { nHeads, nKvHeads, headDim, ropeStyle, qNorm, kNorm }: RopeShape,
+    firstPosition: number,
+    nTokens: number,
+  ): void {
+    const { recorder, pipelines } = this.#context;
     const columns = (nHeads + 2 * nKvHeads) * headDim;
     const x = recorder.bind(qkv, 0, 4 * nTokens * columns);
     const angles = recorder.bind(table, 0, 4 * nTokens * headDim);
@@ -113,9 +136,6 @@ export class RowOps {
       const buffers = [angles, qWeight, kWeight, x, keys, values, positions];
       recorder.dispatch(kernel, buffers, nQueries + 2 * n, nTokens);
     });
-    for (let head = 0; head < nKvHeads; head++) {
-      rows.length[head] = (rows.length[head] ?? 0) + nTokens;
-    }
   }
 
   /** As `Engine.gatherRows`. */

@@ -123,6 +123,7 @@ export const ATTENTION_CASES: readonly (readonly [name: string, options: CaseOpt
   ["lengths 4032 and 2048", { nQueries: 3, lengths: [4032, 2048], nGroups: 1, headDim: 32 }],
   ["one row", { nQueries: 1, lengths: [1, 1] }],
   ["lengths 127, 128, 129 and 300", { nQueries: 1, lengths: [127, 128, 129, 300], nGroups: 1 }],
+  ["lengths 1100 and 40, one query", { nQueries: 1, lengths: [1100, 40], nGroups: 1, headDim: 32 }],
   ["scores in the thousands", { nQueries: 3, lengths: [40, 9], scale: 40, codec: "f32" }],
   ["scale 0, all rows alike", { nQueries: 3, lengths: [40, 9], scale: 0 }],
   ["values of 1e4", { nQueries: 3, lengths: [40, 9], deviation: 1e4, scale: 1e-5 }],
