@@ -66,7 +66,7 @@ function serve() {
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
 }
 
-/** Bytes in memory of the renderers of this browser, told apart by a flag that only it has; Linux. */
+/** Bytes in memory of the renderers of this browser (proportional set), told apart by a flag that only it has; Linux. */
 function residentBytes(flag) {
   const processes = new Map();
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
@@ -85,7 +85,7 @@ function residentBytes(flag) {
   let bytes = 0;
   for (const [pid, { command }] of processes) {
     if (!command.includes("--type=renderer") || !isOurs(pid)) continue;
-    const kilobytes = /^Rss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
+    const kilobytes = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
     bytes += 1024 * Number(kilobytes?.[1] ?? 0);
   }
   return bytes;
