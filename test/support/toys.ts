@@ -48,12 +48,12 @@ export async function openToy(toy: Toy, mode: Mode = WASM_F32): Promise<LocalMod
   return openLocal(toyBytes(toy), mode);
 }
 
-/** A model with its parts in view. */
+/** A model with its parts in view; on one thread, so that nothing built is needed. */
 export async function openLocal(
   source: Parameters<typeof load>[0],
   options: LoadOptions,
 ): Promise<LocalModel> {
-  const model = await load(source, { ...options, runtime: nodeRuntime });
+  const model = await load(source, { threads: 1, ...options, runtime: nodeRuntime });
   if (!(model instanceof LocalModel)) throw new Error("Broken invariant: load is local");
   return model;
 }
