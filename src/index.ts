@@ -28,7 +28,7 @@ export type * from "./compression/method.ts";
 export { flag, integer, oneOf, real } from "./compression/parameters.ts";
 export type { Segment, SegmentKind, Splitter } from "./compression/segments.ts";
 export { tokenTopK } from "./compression/selectors/token-top-k.ts";
-export { methodNames } from "./compression/registry.ts";
+export { methodNames } from "./compression/method-names.ts";
 
 /**
  * Loads a model from a GGUF file; see src/load.ts for all that it promises.

@@ -1,6 +1,5 @@
 // Bytes -> GGUF table -> weights on the engine -> tokenizer: what a Model is made of.
 import { createEngine } from "./engine/create-engine.ts";
-import type { Engine } from "./engine/engine.ts";
 import { assert, KvasirError, throwIfAborted } from "./errors.ts";
 import type { ByteSource } from "./gguf/byte-source.ts";
 import type { GgufFile } from "./gguf/parse.ts";
@@ -9,17 +8,10 @@ import type { ModelConfig } from "./model/config.ts";
 import { readModelConfig } from "./model/read-config.ts";
 import { Transformer } from "./model/transformer.ts";
 import type { ModelSource, Runtime } from "./runtime/runtime.ts";
-import { LocalSession, type SessionOwner } from "./session.ts";
+import type { LocalModel } from "./local-model.ts";
 import { createReport } from "./report-progress.ts";
 import type { ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
-import type {
-  LoadOptions,
-  LoadProgress,
-  Model,
-  RestoreOptions,
-  Session,
-  SessionOptions,
-} from "./types.ts";
+import type { LoadOptions, LoadProgress, Model } from "./types.ts";
 import { loadWeights, readRopeFactors } from "./weights/load-weights.ts";
 
 /**
@@ -70,7 +62,7 @@ async function withGguf<T>(
     ...(options.revalidate === undefined ? {} : { revalidate: options.revalidate }),
   };
   // Asked for now, awaited when it is needed: an error is told then.
-  tokenizerCode().catch(() => {});
+  for (const code of [tokenizerCode, modelCode]) code().catch(() => {});
   const opened = await runtime.openByteSource(source, {
     ...openOptions,
     ...(sha256 === undefined ? {} : { sha256 }),
@@ -122,6 +114,7 @@ async function loadParsed(
     const parts = { transformer, tokenizer, chatTemplate, kernels, modelHash: weights.hash };
     const renew = (): Promise<Transformer> => reopen((file) => reload(file, config, options));
     const isLasting = engine.name !== "webgpu";
+    const { LocalModel } = await modelCode();
     return new LocalModel(parts, performance.now() - started, isLasting ? undefined : renew);
   } catch (error) {
     engine.dispose();
@@ -129,7 +122,8 @@ async function loadParsed(
   }
 }
 
-/** The code for text comes while the file's header does; that of templates only where there is one. */
+/** What comes while the file does: the code for text and for sessions; that for templates if need be. */
+const modelCode = () => import("./local-model.ts");
 const tokenizerCode = () => import("./tokenizer/from-gguf.ts");
 
 async function readText({ metadata }: GgufFile): Promise<{
@@ -184,100 +178,4 @@ function withRopeFactors(config: ModelConfig, factors: Float32Array | undefined)
     rope: scaled.get(layer.rope) ?? layer.rope,
   }));
   return { ...config, layers };
-}
-
-type SessionParts = ConstructorParameters<typeof LocalSession>[0];
-
-/** A loaded model and the sessions on it. */
-export class LocalModel implements Model {
-  readonly config: ModelConfig;
-  readonly tokenizer: SessionParts["tokenizer"];
-  readonly chatTemplate: SessionParts["chatTemplate"];
-  readonly loadMs: number;
-  readonly #reload: (() => Promise<Transformer>) | undefined;
-  #parts: SessionParts;
-  #renewal: Promise<Transformer> | null = null;
-  readonly #sessions = new Set<Session>();
-  readonly #owner: SessionOwner = {
-    add: (session) => void this.#sessions.add(session),
-    remove: (session) => this.#forget(session),
-  };
-  #isDisposed = false;
-
-  /** @param reload Loads the weights on another engine; absent where this one stays. */
-  constructor(parts: SessionParts, loadMs: number, reload?: () => Promise<Transformer>) {
-    this.#reload = reload;
-    const renew = (lost: Transformer): Promise<Transformer> => this.#renew(lost);
-    this.#parts = reload === undefined ? parts : { ...parts, renew };
-    this.config = parts.transformer.config;
-    this.tokenizer = parts.tokenizer;
-    this.chatTemplate = parts.chatTemplate;
-    this.loadMs = loadMs;
-  }
-
-  /** For the parity checks, which look at every logit. */
-  get parts(): SessionParts {
-    return this.#parts;
-  }
-
-  get engine(): Model["engine"] {
-    const { name, activations, nThreads } = this.#engine;
-    return { name, activations, nThreads };
-  }
-
-  session(options: SessionOptions = {}): Session {
-    this.#check("make a session");
-    return new LocalSession(this.parts, options, this.#owner);
-  }
-
-  async restore(
-    snapshot: Blob | ArrayBuffer | Uint8Array,
-    options: RestoreOptions = {},
-  ): Promise<Session> {
-    this.#check("restore a session");
-    const { openSnapshot, resume } = await import("./snapshot/restore.ts");
-    const saved = await openSnapshot(snapshot);
-    this.#check("restore a session");
-    return new LocalSession(this.parts, {}, this.#owner, resume(this.parts, saved, options));
-  }
-
-  memory(): ReturnType<Engine["memory"]> {
-    return this.#engine.memory();
-  }
-
-  dispose(): void {
-    if (this.#isDisposed) return;
-    this.#isDisposed = true;
-    const sessions = [...this.#sessions];
-    if (sessions.length === 0) this.#engine.dispose();
-    for (const session of sessions) session.dispose();
-  }
-
-  get #engine(): Engine {
-    return this.#parts.transformer.engine;
-  }
-
-  /** Sessions come one by one, and get the same. */
-  async #renew(lost: Transformer): Promise<Transformer> {
-    if (lost !== this.#parts.transformer) return this.#parts.transformer;
-    assert(this.#reload !== undefined, "only a model that can be loaded again is renewed");
-    this.#renewal ??= this.#reload().finally(() => (this.#renewal = null));
-    const transformer = await this.#renewal;
-    if (lost === this.#parts.transformer) {
-      lost.engine.dispose();
-      this.#parts = { ...this.#parts, transformer };
-    }
-    return transformer;
-  }
-
-  #check(action: string): void {
-    if (!this.#isDisposed) return;
-    throw new KvasirError("disposed", `Cannot ${action}: the model was disposed`);
-  }
-
-  /** The engine goes with the last session: one in the middle of an answer ends a step later. */
-  #forget(session: Session): void {
-    this.#sessions.delete(session);
-    if (this.#isDisposed && this.#sessions.size === 0) this.#engine.dispose();
-  }
 }

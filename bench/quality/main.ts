@@ -1,7 +1,8 @@
 // A process of the comparison: the prompts of its slice, one after the other. Runs in Node and in Deno.
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { load, LocalModel } from "../../src/load.ts";
+import { load } from "../../src/load.ts";
+import { LocalModel } from "../../src/local-model.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { type Commit, describeModel, thisMachine } from "../machine.ts";
 import { ask, codecOf } from "./ask.ts";

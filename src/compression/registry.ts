@@ -3,17 +3,15 @@
 import { KvasirError } from "../errors.ts";
 import type { MethodDefinition } from "./define-method.ts";
 import type { Method } from "./method.ts";
+import { methodNames } from "./method-names.ts";
 import { methods } from "./methods/index.ts";
 import { show } from "./parameters.ts";
+
+export { methodNames };
 
 /** As in `SessionOptions.method`, or a definition of the caller's own. */
 export type MethodSpec =
   string | { readonly name: string; readonly [parameter: string]: unknown } | MethodDefinition;
-
-/** The names that `createMethod` knows, in alphabetical order. */
-export function methodNames(): string[] {
-  return Object.keys(methods).sort();
-}
 
 /**
  * The method that `spec` names, with `parameters` over those in `spec`.

@@ -6,7 +6,7 @@ import type { Segment } from "../../src/compression/segments.ts";
 import { recencyScorer } from "../../src/compression/scorers/recency.ts";
 import { tokenTopK } from "../../src/compression/selectors/token-top-k.ts";
 import { Conversation } from "../../src/conversation.ts";
-import type { LocalModel } from "../../src/load.ts";
+import type { LocalModel } from "../../src/local-model.ts";
 import { promptSegments } from "../../src/prompt-segments.ts";
 import type { GenerateInput, SegmentOptions } from "../../src/types.ts";
 import { answer, chatParts, chatSession } from "../support/sessions.ts";

@@ -1,6 +1,6 @@
 // What a session's stream says, on a toy in f32.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LocalModel } from "../../../src/load.ts";
+import type { LocalModel } from "../../../src/local-model.ts";
 import { Yielder } from "../../../src/yielder.ts";
 import { answer, chatParts } from "../../support/sessions.ts";
 import { LocalSession } from "../../../src/session.ts";

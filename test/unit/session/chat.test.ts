@@ -2,7 +2,7 @@
 // would give.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Conversation } from "../../../src/conversation.ts";
-import type { LocalModel } from "../../../src/load.ts";
+import type { LocalModel } from "../../../src/local-model.ts";
 import { createChatTemplate } from "../../../src/tokenizer/chat-template.ts";
 import type { ChatMessage } from "../../../src/tokenizer/tokenizer.ts";
 import { answer, CHATML, chatParts, chatSession } from "../../support/sessions.ts";
