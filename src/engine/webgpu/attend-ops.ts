@@ -31,7 +31,7 @@ const SHADERS = {
 /** Query heads that a workgroup of attend_decode.wgsl takes at most. */
 const MAX_SHARED = 4;
 /** Rows that one workgroup takes alone: another dispatch costs more than the tiles in between. */
-const MAX_UNSPLIT_ROWS = 1024;
+const MAX_UNSPLIT_ROWS = 640;
 const ROWS_PER_SPLIT = 128;
 /** attend_merge.wgsl has a lane for each. */
 const MAX_SPLITS = 64;

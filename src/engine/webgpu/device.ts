@@ -115,6 +115,11 @@ export class GpuDevice {
     allocation.onRelease.clear();
   }
 
+  /** The device is gone, or was disposed. */
+  get isLost(): boolean {
+    return this.#lost !== null;
+  }
+
   throwIfLost(): void {
     if (this.#lost !== null) throw this.#lost;
   }

@@ -1,5 +1,5 @@
 // Records dispatches and copies into one command encoder, in one compute pass where nothing stands
-// between, and submits them when someone waits, when the parameters' arena is full, or when enough
+// between, and submits them when the host waits, when the parameters' arena is full, or when enough
 // work has gathered that a watchdog might stir.
 import { assert, KvasirError } from "../../errors.ts";
 import type { EngineBuffer } from "../engine.ts";
@@ -220,8 +220,14 @@ export class Recorder {
 
   #encode(): GPUCommandEncoder {
     this.#gpu.throwIfLost();
-    this.#encoder ??= this.#gpu.device.createCommandEncoder();
-    return this.#encoder;
+    if (this.#encoder !== null) return this.#encoder;
+    const encoder = this.#gpu.device.createCommandEncoder();
+    this.#encoder = encoder;
+    // When the host turns to something else, the device begins.
+    queueMicrotask(() => {
+      if (this.#encoder === encoder && !this.#gpu.isLost) this.flush();
+    });
+    return encoder;
   }
 
   #betweenPasses(): GPUCommandEncoder {
