@@ -1,5 +1,5 @@
 // What a test runs inside a page, or inside a worker of the page: bundled, and served as tab.js.
-import type { GenerateEvent, LoadOptions, LoadProgress } from "../../src/index.ts";
+import type { LoadOptions, LoadProgress } from "../../src/index.ts";
 import type * as Entry from "../../src/entry/browser.ts";
 import { createOpfsDriver } from "../../src/runtime/storage/opfs.ts";
 import { STORAGE_CASES } from "../contract/storage-cases.ts";
@@ -84,37 +84,10 @@ const actions = {
     }
     return results;
   },
-
-  /** Milliseconds to bring a file into memory, by way. */
-  async time(url: string, way: "fetch" | "stored" | "raw" | "load" | "stream"): Promise<number> {
-    const { load, modelStore } = await kvasir();
-    const store = await modelStore();
-    const started = performance.now();
-    if (way === "fetch") await (await fetch(url, { cache: "no-store" })).arrayBuffer();
-    if (way === "stored") {
-      const source = await store.open(url, { revalidate: false });
-      for (let at = 0; at < source.size; at += 4 << 20) {
-        await source.read(at, Math.min(4 << 20, source.size - at));
-      }
-      await source.close?.();
-    }
-    if (way === "raw") {
-      const driver = createOpfsDriver("kvasir/models");
-      const file = (await driver.list()).find(({ name }) => name.endsWith(".gguf"));
-      const source = await driver.open(file?.name ?? "");
-      for (let at = 0; source !== null && at < source.size; at += 4 << 20) {
-        await source.read(at, Math.min(4 << 20, source.size - at));
-      }
-    }
-    if (way === "stream") (await load(url, { store: false })).dispose();
-    if (way === "load") (await load(url, { revalidate: false })).dispose();
-    return performance.now() - started;
-  },
 };
 
 export type Actions = typeof actions;
 export type ActionName = keyof Actions;
-export type { GenerateEvent };
 
 type AnyAction = (...args: readonly unknown[]) => Promise<unknown>;
 
