@@ -11,6 +11,11 @@ export interface ByteSource {
    * @throws {KvasirError} `bad-gguf` when the range passes the end, `network` or `aborted`.
    */
   read(byteOffset: number, byteLength: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /**
+   * As `read`, into all of the caller's `out`: readers of many slices need no memory for each. Where it
+   * throws, `out` may be filled in part.
+   */
+  readInto?(byteOffset: number, out: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** Releases file handles and the like; the source is unusable afterwards. */
   close?(): Promise<void>;
   /**

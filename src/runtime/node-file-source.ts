@@ -24,25 +24,35 @@ export async function openFileSource(path: string): Promise<ByteSource> {
     name: path,
     size: status.size,
     async read(byteOffset, byteLength, signal) {
-      if (isClosed) throw new KvasirError("disposed", `Cannot read "${path}": closed`);
-      throwIfAborted(signal, `read "${path}"`);
       checkRange(source, byteOffset, byteLength);
       const bytes = new Uint8Array(byteLength);
-      for (let done = 0; done < byteLength;) {
-        const { bytesRead } = await handle.read(bytes, done, byteLength - done, byteOffset + done);
-        if (bytesRead === 0) {
-          throw new KvasirError("bad-gguf", `Cannot read "${path}": it became shorter`);
-        }
-        done += bytesRead;
-        throwIfAborted(signal, `read "${path}"`);
-      }
+      await readInto(byteOffset, bytes, signal);
       return bytes;
     },
+    readInto,
     async close() {
       if (isClosed) return;
       isClosed = true;
       await handle.close();
     },
   };
+  async function readInto(
+    byteOffset: number,
+    out: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { byteLength } = out;
+    if (isClosed) throw new KvasirError("disposed", `Cannot read "${path}": closed`);
+    throwIfAborted(signal, `read "${path}"`);
+    checkRange(source, byteOffset, byteLength);
+    for (let done = 0; done < byteLength;) {
+      const { bytesRead } = await handle.read(out, done, byteLength - done, byteOffset + done);
+      if (bytesRead === 0) {
+        throw new KvasirError("bad-gguf", `Cannot read "${path}": it became shorter`);
+      }
+      done += bytesRead;
+      throwIfAborted(signal, `read "${path}"`);
+    }
+  }
   return source;
 }

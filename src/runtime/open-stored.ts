@@ -27,7 +27,8 @@ export async function openThroughStore(
   try {
     const models = await openStore(typeof store === "string" ? store : undefined);
     const source = await models.openEarly(url, options);
-    if (store !== undefined) return source;
+    const isStored = source.finish === undefined;
+    if (isStored || store !== undefined) return source;
     return new FallbackSource(source, async () => openUrl(url, options));
   } catch (error) {
     if (store === undefined && isStoreFailure(error)) return null;

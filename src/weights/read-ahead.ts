@@ -7,6 +7,9 @@ const AHEAD_BYTES = 8 << 20;
 /** ... in so many reads: tensors may be tiny. */
 const AHEAD_READS = 8;
 
+/** Small slices share the buffers of larger ones. */
+const MIN_BUFFER_BYTES = 1 << 20;
+
 interface Slices {
   readonly info: TensorInfo;
   readonly slices: readonly number[];
@@ -18,11 +21,22 @@ interface Slice {
   readonly byteLength: number;
 }
 
+interface Read {
+  readonly bytes: Promise<Uint8Array>;
+  readonly byteLength: number;
+  /** What it is read into; null where the source makes the array. */
+  readonly buffer: Uint8Array | null;
+}
+
 export class ReadAhead {
   readonly #slices: readonly Slice[];
   readonly #signal: AbortSignal | undefined;
   /** Under way, in order; the first is the next. */
-  readonly #reads: { readonly bytes: Promise<Uint8Array>; readonly byteLength: number }[] = [];
+  readonly #reads: Read[] = [];
+  /** What `next` returned last. */
+  #current: Read | undefined;
+  /** A fresh array for each slice would keep the garbage collector busy. */
+  readonly #buffers: Uint8Array[] = [];
   #nStarted = 0;
 
   /** @param tensors In the order in which `next` returns their slices. */
@@ -38,13 +52,19 @@ export class ReadAhead {
     });
   }
 
-  /** The next slice; to be called no more often than there are slices. */
+  /**
+   * The next slice; to be called no more often than there are slices.
+   *
+   * @returns Bytes that are valid until the next call.
+   */
   async next(): Promise<Uint8Array> {
+    const { buffer } = this.#current ?? {};
+    if (buffer) this.#buffers.push(buffer);
     this.#fill();
-    const read = this.#reads.shift();
-    if (read === undefined) throw new Error("Broken invariant: a slice is left");
+    this.#current = this.#reads.shift();
+    if (this.#current === undefined) throw new Error("Broken invariant: a slice is left");
     this.#fill();
-    return read.bytes;
+    return this.#current.bytes;
   }
 
   #fill(): void {
@@ -55,11 +75,28 @@ export class ReadAhead {
       const isFirst = this.#reads.length === 0;
       if (!isFirst && underWay + slice.byteLength > AHEAD_BYTES) return;
       this.#nStarted++;
-      const { info, byteOffset, byteLength } = slice;
-      const bytes = info.source.read(byteOffset, byteLength, this.#signal);
-      bytes.catch(() => undefined); // `next` hands the error on; after a failure nobody asks
-      this.#reads.push({ bytes, byteLength });
-      underWay += byteLength;
+      const read = this.#start(slice);
+      read.bytes.catch(() => undefined); // `next` hands the error on; after a failure nobody asks
+      this.#reads.push(read);
+      underWay += slice.byteLength;
     }
+  }
+
+  #start({ info: { source }, byteOffset, byteLength }: Slice): Read {
+    if (source.readInto === undefined) {
+      const bytes = source.read(byteOffset, byteLength, this.#signal);
+      return { bytes, byteLength, buffer: null };
+    }
+    const buffer = this.#take(byteLength);
+    const out = buffer.subarray(0, byteLength);
+    const bytes = source.readInto(byteOffset, out, this.#signal).then(() => out);
+    return { bytes, byteLength, buffer };
+  }
+
+  /** A buffer that nobody uses, of at least so many bytes. */
+  #take(byteLength: number): Uint8Array {
+    const i = this.#buffers.findIndex((buffer) => buffer.byteLength >= byteLength);
+    const [found] = i < 0 ? [] : this.#buffers.splice(i, 1);
+    return found ?? new Uint8Array(Math.max(byteLength, MIN_BUFFER_BYTES));
   }
 }

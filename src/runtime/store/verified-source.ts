@@ -37,19 +37,25 @@ export class VerifiedSource implements ByteSource {
 
   /** @throws {KvasirError} `checksum` when the stored bytes are not those that were stored. */
   async read(byteOffset: number, byteLength: number, signal?: AbortSignal): Promise<Uint8Array> {
+    checkRange(this, byteOffset, byteLength);
+    const bytes = new Uint8Array(byteLength);
+    await this.readInto(byteOffset, bytes, signal);
+    return bytes;
+  }
+
+  async readInto(byteOffset: number, out: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const { byteLength } = out;
     if (this.#isClosed) throw new KvasirError("disposed", `Cannot read "${this.name}": closed`);
     throwIfAborted(signal, `read "${this.name}"`);
     checkRange(this, byteOffset, byteLength);
-    const bytes = new Uint8Array(byteLength);
     for (let done = 0; done < byteLength;) {
       const at = byteOffset + done;
       const piece = await this.#piece(Math.floor(at / PIECE_BYTES));
       throwIfAborted(signal, `read "${this.name}"`);
       const wanted = piece.subarray(at % PIECE_BYTES).subarray(0, byteLength - done);
-      bytes.set(wanted, done);
+      out.set(wanted, done);
       done += wanted.byteLength;
     }
-    return bytes;
   }
 
   async close(): Promise<void> {
