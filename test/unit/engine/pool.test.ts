@@ -19,6 +19,7 @@ import { nodeRuntime } from "../../../src/runtime/node.ts";
 import type { KernelWorker, Runtime } from "../../../src/runtime/runtime.ts";
 import { createTokenizer } from "../../../src/tokenizer/from-gguf.ts";
 import { loadWeights } from "../../../src/weights/load-weights.ts";
+import { requireModel } from "../../support/models.ts";
 import { isSameBits, Sequence } from "../../support/sequence.ts";
 import { type Toy, toyBytes, toyGolden } from "../../support/toys.ts";
 
@@ -164,5 +165,33 @@ describe("a worker of the pool", () => {
       expect(model.engine.nThreads).toBe(1);
       model.dispose();
     }
+  });
+});
+
+describe("threads by default", () => {
+  /** Workers that a load asks for; it gets none. */
+  async function nAsked(source: string | Uint8Array, threads?: number): Promise<number> {
+    let n = 0;
+    const runtime: Runtime = {
+      ...{ name: "node", hardwareThreads: 4 },
+      loadKernels: (build) => nodeRuntime.loadKernels(build),
+      openByteSource: (from) => nodeRuntime.openByteSource(from),
+      spawnKernelWorker: () => {
+        n++;
+        return null;
+      },
+    };
+    const model = await load(source, { runtime, ...(threads !== undefined && { threads }) });
+    expect(model.engine.nThreads).toBe(1);
+    model.dispose();
+    return n;
+  }
+
+  it("are several for a model that gains by them, one for a small one", async () => {
+    const path = requireModel("smollm2");
+    expect(await nAsked(path)).toBe(1); // the first is refused, so no other is asked for
+    expect(await nAsked(path, 1)).toBe(0);
+    expect(await nAsked(toyBytes("toy-llama"))).toBe(0);
+    expect(await nAsked(toyBytes("toy-llama"), 2)).toBe(1);
   });
 });
