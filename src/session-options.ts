@@ -1,5 +1,5 @@
 // Defaults and ranges of what a session is asked for.
-import type { EngineDefaults } from "./engine/engine.ts";
+import type { Engine } from "./engine/engine.ts";
 import { KvasirError } from "./errors.ts";
 import type { GenerateOptions, SegmentOptions, SessionOptions } from "./types.ts";
 
@@ -10,7 +10,7 @@ const MAX_CHUNK_SIZE = 4096;
 export interface ResolvedSession {
   readonly method: NonNullable<SessionOptions["method"]>;
   readonly budget: SessionOptions["budget"];
-  readonly codec: EngineDefaults["codec"];
+  readonly codec: Engine["defaults"]["codec"];
   readonly chunkSize: number;
   readonly headroom: number;
   readonly flow: "strict" | "usual";
@@ -22,8 +22,14 @@ export interface ResolvedSession {
 const SPLITTERS = ["blank-line", "line", "sentence", "Q:", "chat-turn"];
 const KINDS = ["system", "shot", "question", "generated", "text"];
 
-/** @throws {KvasirError} `bad-option` naming the option, its value and the range. */
-export function resolveSession(options: SessionOptions, defaults: EngineDefaults): ResolvedSession {
+/**
+ * @throws {KvasirError} `bad-option` naming the option, its value and the range, `unsupported-option`
+ *   for a codec that the engine has not.
+ */
+export function resolveSession(
+  options: SessionOptions,
+  { name, defaults, codecs }: Pick<Engine, "name" | "defaults" | "codecs">,
+): ResolvedSession {
   const {
     method = "full",
     budget,
@@ -34,6 +40,13 @@ export function resolveSession(options: SessionOptions, defaults: EngineDefaults
     turnPolicy,
   } = options;
   checkChoice("codec", codec, ["f32", "f16", "q8"]);
+  if (!codecs.includes(codec)) {
+    throw new KvasirError(
+      "unsupported-option",
+      `Cannot make a session: the engine "${name}" stores rows as ${codecs.join(" or ")}, ` +
+        `got codec "${codec}"`,
+    );
+  }
   checkChoice("flow", flow, ["strict", "usual"]);
   if (turnPolicy !== undefined) checkChoice("turnPolicy", turnPolicy, ["first", "each"]);
   const { splitter, protect } = options;

@@ -79,7 +79,7 @@ export class LocalSession implements Session {
     state?: SessionState,
   ) {
     this.#parts = parts;
-    this.#options = state?.options ?? resolveSession(options, parts.transformer.engine.defaults);
+    this.#options = state?.options ?? resolveSession(options, parts.transformer.engine);
     this.#owner = owner;
     this.#lasting = state?.sequence ?? new LastingSequence(parts, this.#options);
     this.#conversation =

@@ -144,6 +144,8 @@ export interface Engine {
   readonly isDeferred: boolean;
   /** What suits it where nothing is asked for. */
   readonly defaults: EngineDefaults;
+  /** How it can store rows. */
+  readonly codecs: readonly CodecName[];
   memory(): EngineMemory;
 
   /** @throws {KvasirError} `out-of-memory` with bytes wanted and available. Content is undefined. */

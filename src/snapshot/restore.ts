@@ -37,7 +37,7 @@ export function resume(
       ...(budget !== undefined && { budget }),
       ...(turnPolicy !== undefined && { turnPolicy }),
     },
-    parts.transformer.engine.defaults,
+    parts.transformer.engine,
   );
   const sequence = new Sequence(parts, options);
   try {

@@ -50,6 +50,7 @@ class ReferenceEngine implements Engine {
   readonly readAhead = 0;
   readonly isDeferred = false;
   readonly defaults: EngineDefaults;
+  readonly codecs = ["f32", "f16", "q8"] as const;
   readonly #f32Types: readonly TensorTypeName[];
   readonly #ledger: Ledger;
   readonly #live = new Set<ReferenceBuffer | ReferenceWeight>();

@@ -36,6 +36,7 @@ export class WasmEngine implements Engine {
   readonly readAhead = 0;
   readonly isDeferred = false;
   readonly defaults: EngineDefaults;
+  readonly codecs = ["f32", "f16", "q8"] as const;
   readonly name = "wasm" as const;
   readonly activations: Activations;
   readonly #kernels: Kernels;

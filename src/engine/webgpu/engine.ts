@@ -39,6 +39,7 @@ export class WebGpuEngine implements Engine {
   readonly readAhead: number;
   readonly isDeferred = true;
   readonly defaults: EngineDefaults = { codec: "f16", chunkSize: 2048 };
+  readonly codecs = ["f32", "f16"] as const;
   readonly #gpu: GpuDevice;
   readonly #context: OpContext;
   readonly #ledger: Ledger;

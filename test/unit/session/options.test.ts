@@ -42,6 +42,20 @@ test.each(SESSION)("session: %s in %j", (name, options) => {
   expect(model.memory().bytes).toBe(bytes);
 });
 
+test("session: a codec that the engine has not: unsupported-option, and what it has", () => {
+  const { engine } = model.parts.transformer;
+  const { codecs } = engine;
+  Object.defineProperty(engine, "codecs", { value: ["f32", "f16"], configurable: true });
+  expect(() => model.session({ codec: "q8" })).toThrow(
+    expect.objectContaining({
+      code: "unsupported-option",
+      message: expect.stringMatching(/"wasm" stores rows as f32 or f16, got codec "q8"/) as unknown,
+    }) as Error,
+  );
+  Object.defineProperty(engine, "codecs", { value: codecs, configurable: true });
+  model.session({ codec: "q8" }).dispose();
+});
+
 test("session: a budget for full excludes itself: unsupported-option", () => {
   expect(() => model.session({ budget: { keep: 0.5 } })).toThrow(
     expect.objectContaining({
