@@ -22,17 +22,22 @@ pub struct Output<'a> {
 trait Scales {
     const PER_16: bool = false;
     const HAS_MIN: bool = false;
+    /// 2 to it is subtracted from each code; 0: nothing is.
+    const SHIFT: u32 = 0;
 }
 
-struct Offset;
+struct Offset<const SHIFT: u32>;
 struct Minimum;
 struct Halves;
-impl Scales for Offset {}
+impl<const SHIFT: u32> Scales for Offset<SHIFT> {
+    const SHIFT: u32 = SHIFT;
+}
 impl Scales for Minimum {
     const HAS_MIN: bool = true;
 }
 impl Scales for Halves {
     const PER_16: bool = true;
+    const SHIFT: u32 = 5;
 }
 
 /// Sizes of a product.
@@ -57,13 +62,15 @@ pub fn mat_mul(
     rows: core::ops::Range<usize>,
 ) {
     match (packing.code_bytes, packing.per_16, packing.has_min) {
-        (128, ..) => run::<Bytes, Offset>(output, x, weight, packing, shape, rows),
+        (128, ..) => run::<Bytes, Offset<0>>(output, x, weight, packing, shape, rows),
         (96, true, _) => run::<Nibbles<Fast, 2>, Halves>(output, x, weight, packing, shape, rows),
         (80, _, true) => run::<Nibbles<Fast, 1>, Minimum>(output, x, weight, packing, shape, rows),
-        (80, _, false) => run::<Nibbles<Fast, 1>, Offset>(output, x, weight, packing, shape, rows),
+        (80, _, false) => {
+            run::<Nibbles<Fast, 1>, Offset<4>>(output, x, weight, packing, shape, rows)
+        }
         (_, _, true) => run::<Nibbles<Fast, 0>, Minimum>(output, x, weight, packing, shape, rows),
-        _ if packing.is_lookup => run::<Lookup, Offset>(output, x, weight, packing, shape, rows),
-        _ => run::<Nibbles<Fast, 0>, Offset>(output, x, weight, packing, shape, rows),
+        _ if packing.is_lookup => run::<Lookup, Offset<0>>(output, x, weight, packing, shape, rows),
+        _ => run::<Nibbles<Fast, 0>, Offset<3>>(output, x, weight, packing, shape, rows),
     }
 }
 
@@ -85,12 +92,12 @@ fn run<D: BlockDot, S: Scales>(
         // Both panels share the loads of a single token's codes; a tile has no registers for that.
         for token in (0..n_tiled).step_by(TILE) {
             for panel in 0..2 {
-                let sums = tile::<D, S, TILE, 1>(group, panel, x, token, n_blocks, packing.offset);
+                let sums = tile::<D, S, TILE, 1>(group, panel, x, token, n_blocks);
                 output.store(sums[0], token, row + 4 * panel, shape.n_rows);
             }
         }
         for token in n_tiled..shape.n_tokens {
-            let sums = tile::<D, S, 1, 2>(group, 0, x, token, n_blocks, packing.offset);
+            let sums = tile::<D, S, 1, 2>(group, 0, x, token, n_blocks);
             output.store(sums[0], token, row, shape.n_rows);
             output.store(sums[1], token, row + 4, shape.n_rows);
         }
@@ -104,7 +111,6 @@ fn tile<D: BlockDot, S: Scales, const TOKENS: usize, const PANELS: usize>(
     x: &Quantized<'_>,
     token: usize,
     n_blocks: usize,
-    offset: i32,
 ) -> [[F32x4; TOKENS]; PANELS] {
     let width = TOKENS * D::CODE_BYTES;
     let codes = &x.codes[token * n_blocks * D::CODE_BYTES..][..n_blocks * width];
@@ -126,7 +132,11 @@ fn tile<D: BlockDot, S: Scales, const TOKENS: usize, const PANELS: usize>(
                 for (half, dots) in dots.into_iter().enumerate() {
                     let scale = F32x4::load_f16_bytes(block, D::BLOCK_BYTES + 8 * half);
                     for t in 0..TOKENS {
-                        let dot = dots[t].sub(I32x4::splat(offset * sums[2 * t + half])).to_f32();
+                        let sum = match half {
+                            0 => sums[2 * t] - sums[2 * t + 1],
+                            _ => sums[2 * t + 1],
+                        };
+                        let dot = dots[t].sub(I32x4::splat(sum).shl(S::SHIFT)).to_f32();
                         let scale = scale.mul(F32x4::splat(scales[2 * t]));
                         total[p][t] = scale.mul_add(dot, total[p][t]);
                     }
@@ -136,10 +146,10 @@ fn tile<D: BlockDot, S: Scales, const TOKENS: usize, const PANELS: usize>(
             let [dots, _] = D::dots::<TOKENS, false>(block, codes);
             let scale = F32x4::load_f16_bytes(block, D::BLOCK_BYTES);
             for t in 0..TOKENS {
-                let dot = if S::HAS_MIN {
+                let dot = if S::SHIFT == 0 {
                     dots[t]
                 } else {
-                    dots[t].sub(I32x4::splat(offset * (sums[2 * t] + sums[2 * t + 1])))
+                    dots[t].sub(I32x4::splat(sums[2 * t]).shl(S::SHIFT))
                 };
                 let scale = scale.mul(F32x4::splat(scales[2 * t]));
                 total[p][t] = scale.mul_add(dot.to_f32(), total[p][t]);

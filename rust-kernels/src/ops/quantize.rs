@@ -22,7 +22,7 @@ pub struct Quantized<'a> {
     pub codes: &'a [u8],
     /// f32[n_tokens * n_blocks, 2]: scale, and scale times the block's sum; token innermost in a tile.
     pub scales: &'a [f32],
-    /// i32[n_tokens * n_blocks, 2]: sums of the first and the second 16 codes.
+    /// i32[n_tokens * n_blocks, 2]: sums of a block's codes, and of its second 16.
     pub sums: &'a [i32],
 }
 
@@ -58,7 +58,7 @@ pub fn quantize(
             let half = |h: usize| q[4 * h].add(q[4 * h + 1]).add(q[4 * h + 2].add(q[4 * h + 3]));
             let (low, high) = (half(0).sum(), half(1).sum());
             scales[at..at + 2].copy_from_slice(&[scale, scale * (low + high) as f32]);
-            sums[at..at + 2].copy_from_slice(&[low, high]);
+            sums[at..at + 2].copy_from_slice(&[low + high, high]);
         }
     }
 }
