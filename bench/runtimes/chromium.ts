@@ -3,7 +3,6 @@ import { createReadStream, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
-import { chromium } from "playwright-core";
 import type { Job, Reply } from "../job.ts";
 import type { BenchRuntime, RuntimeFiles } from "./runtime.ts";
 
@@ -56,6 +55,8 @@ async function runPage(
   isGpu: boolean,
 ): Promise<Reply> {
   const args = [...flags, ...(isGpu ? ["--enable-unsafe-webgpu"] : ["--disable-gpu"])];
+  // A packed benchmark runs where there is none.
+  const { chromium } = await import("playwright-core");
   const browser = await chromium.launch({
     executablePath: options.program,
     args: [...args, ...options.flags],
