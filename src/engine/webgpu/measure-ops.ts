@@ -31,6 +31,8 @@ const SHADERS = {
   outputs: linkTileShader("measure_outputs", measureOutputs, rowDot),
 };
 
+/** Bits of `flags` in measure_stats.wgsl and measure_sums.wgsl. */
+const FLAGS = { isAdded: 1, isF16: 2 } as const;
 /** Queries of a workgroup of measure_stats.wgsl, tokens times heads of a group, and its rows. */
 const STATS_QUERIES = 64;
 const STATS_ROWS = 512;
@@ -75,20 +77,20 @@ export class MeasureOps {
     const stats = this.#context.scratch("query stats", 8 * nHeads * nQueries * nSplits);
     const keys = bindAll(recorder, rows.keys, 2);
     const positions = bindAll(recorder, rows.positions);
+    const flags = (isAdded ? FLAGS.isAdded : 0) | (isF16(rows) ? FLAGS.isF16 : 0);
     const write = (params: ParamWriter, first: number, n: number): void => {
-      params.u32(nGroups, nHeads, nKvHeads, first, nQueries, firstPosition, window).f32(scale);
+      params.u32(nGroups, nKvHeads, headDim, first, nQueries, firstPosition, window).f32(scale);
       params.u32(x.at / 4, keys.at / 2, positions.at, stats.at / 2, to.at, stride);
-      params.u32(Number(isAdded), nSplits);
+      params.u32(flags, nSplits);
       writeHeads(params, rows, first, n);
     };
-    const constants = constantsOf(rows);
     forHeads(nKvHeads, (first, n) => {
       write(recorder.params(), first, n);
-      const statsKernel = pipelines.kernel(SHADERS.stats, constants);
+      const statsKernel = pipelines.kernel(SHADERS.stats);
       const nTiles = Math.ceil((nQueries * nGroups) / STATS_QUERIES);
       recorder.dispatch(statsKernel, [x, keys, positions, stats], nTiles, n, nSplits);
       write(recorder.params(), first, n);
-      const sumsKernel = pipelines.kernel(SHADERS.sums, constants);
+      const sumsKernel = pipelines.kernel(SHADERS.sums);
       const buffers = [x, keys, positions, stats, to];
       recorder.dispatch(sumsKernel, buffers, Math.ceil(stride / TILE_ROWS), n * nGroups);
     });

@@ -5,8 +5,8 @@
 // | binding | name      | access     | element   | shape                                         |
 // |---------|-----------|------------|-----------|-----------------------------------------------|
 // | 0       | params    | uniform    | struct    | MeasureParams                                 |
-// | 1       | queries   | read       | vec4<f32> | [n_queries, n_heads + 2 n_kv_heads, HEAD_DIM] |
-// | 2       | keys      | read       | vec2<u32> | [n_rows, HEAD_DIM] f32, or f16 in pairs       |
+// | 1       | queries   | read       | vec4<f32> | [n_queries, n_heads + 2 n_kv_heads, head_dim] |
+// | 2       | keys      | read       | vec2<u32> | [n_rows, head_dim] f32, or f16 in pairs       |
 // | 3       | positions | read       | u32       | [n_rows]                                      |
 // | 4       | stats     | read_write | vec2<f32> | [n_heads, n_queries, n_splits]                |
 //
@@ -15,20 +15,21 @@
 // at multiples of their size: how many queries share a call does not show in the bits. The sum is 0
 // where a query sees no row.
 // Dispatch: (ceil(n_queries n_groups / 64), n_kv_heads of this call, n_splits).
-// Overrides: HEAD_DIM (64), IS_F16 (true).   Needs: none.   Lib: none.
+// Overrides: none.   Needs: none.   Lib: none.
 // Reference: engine/reference/ops.ts#attentionWeights.
 
-override HEAD_DIM: u32 = 64u;
-override IS_F16: bool = true;
-
 const LOWEST = -3.0e38;
+// Bits of `flags`.
+const IS_ADDED = 1u;
+const IS_F16 = 2u;
+
 const STRIDE = 66u; // of a quad of 64 rows; not 64, so that lanes fall on different banks
 const ROWS_PER_SPLIT = 512u;
 
 struct MeasureParams {
   n_groups: u32,
-  n_heads: u32,
   n_kv_heads: u32,
+  head_dim: u32,
   first_kv_head: u32,
   n_queries: u32,
   first_position: u32,
@@ -40,7 +41,7 @@ struct MeasureParams {
   stats_offset: u32, // in vec2
   out_offset: u32,
   stride: u32,
-  is_added: u32,
+  flags: u32,
   n_splits: u32,
   heads: array<vec4u, 12>, // start, length
 }
@@ -83,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   for (var tile = begin; tile < end; tile += 64u) {
     var score = array<vec4f, 4>(); // [query], one component per row
-    for (var quad = 0u; quad < HEAD_DIM / 4u; quad += 4u) {
+    for (var quad = 0u; quad < params.head_dim / 4u; quad += 4u) {
       workgroupBarrier();
       load_queries(lane, kv_head, first, n_all, quad);
       load_keys(lane, place, tile, quad);
@@ -154,11 +155,11 @@ fn load_queries(lane: u32, kv_head: u32, first: u32, n_all: u32, quad: u32) {
   let q = first + lane / 4u;
   let k = lane % 4u;
   var value = vec4f(0.0);
-  if (q < n_all && quad + k < HEAD_DIM / 4u) {
+  if (q < n_all && quad + k < params.head_dim / 4u) {
     let t = q / params.n_groups;
     let head = kv_head * params.n_groups + q - t * params.n_groups;
-    let column = t * (params.n_heads + 2u * params.n_kv_heads) + head;
-    value = queries[params.queries_offset + column * (HEAD_DIM / 4u) + quad + k];
+    let column = t * (params.n_groups + 2u) * params.n_kv_heads + head;
+    value = queries[params.queries_offset + column * (params.head_dim / 4u) + quad + k];
   }
   left[k * STRIDE + lane / 4u] = value * params.scale;
 }
@@ -168,9 +169,9 @@ fn load_keys(lane: u32, place: vec4u, tile: u32, quad: u32) {
   let r = lane / 4u;
   let k = lane % 4u;
   var value = vec4f(0.0);
-  if (tile + r < place.y && quad + k < HEAD_DIM / 4u) {
-    let cell = (place.x + tile + r) * (HEAD_DIM / 4u) + quad + k;
-    if (IS_F16) {
+  if (tile + r < place.y && quad + k < params.head_dim / 4u) {
+    let cell = (place.x + tile + r) * (params.head_dim / 4u) + quad + k;
+    if ((params.flags & IS_F16) != 0u) {
       let words = keys[params.keys_offset + cell];
       value = vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
     } else {

@@ -5,8 +5,8 @@
 // | binding | name      | access     | element   | shape                                         |
 // |---------|-----------|------------|-----------|-----------------------------------------------|
 // | 0       | params    | uniform    | struct    | MeasureParams                                 |
-// | 1       | queries   | read       | vec4<f32> | [n_queries, n_heads + 2 n_kv_heads, HEAD_DIM] |
-// | 2       | keys      | read       | vec2<u32> | [n_rows, HEAD_DIM] f32, or f16 in pairs       |
+// | 1       | queries   | read       | vec4<f32> | [n_queries, n_heads + 2 n_kv_heads, head_dim] |
+// | 2       | keys      | read       | vec2<u32> | [n_rows, head_dim] f32, or f16 in pairs       |
 // | 3       | positions | read       | u32       | [n_rows]                                      |
 // | 4       | stats     | read       | vec2<f32> | [n_heads, n_queries, n_splits]: max, sum      |
 // | 5       | out       | read_write | f32       | [n_heads, stride]                             |
@@ -15,18 +15,19 @@
 // measure_stats.wgsl, product by product. A lane then adds up the column of one row, query after
 // query: in parts or at once, the same bits. Cells past the head's length are 0.
 // Dispatch: (ceil(stride / 64), query heads of this call, 1).
-// Overrides: HEAD_DIM (64), IS_F16 (true).   Needs: none.   Lib: none.
+// Overrides: none.   Needs: none.   Lib: none.
 // Reference: engine/reference/engine.ts#measureWindow.
 
-override HEAD_DIM: u32 = 64u;
-override IS_F16: bool = true;
+// Bits of `flags`.
+const IS_ADDED = 1u;
+const IS_F16 = 2u;
 
 const STRIDE = 66u; // of a quad of 64 rows; not 64, so that lanes fall on different banks
 
 struct MeasureParams {
   n_groups: u32,
-  n_heads: u32,
   n_kv_heads: u32,
+  head_dim: u32,
   first_kv_head: u32,
   n_queries: u32,
   first_position: u32,
@@ -38,7 +39,7 @@ struct MeasureParams {
   stats_offset: u32, // in vec2
   out_offset: u32,
   stride: u32,
-  is_added: u32,
+  flags: u32,
   n_splits: u32,
   heads: array<vec4u, 12>, // start, length
 }
@@ -77,13 +78,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let cell = params.out_offset + head * params.stride + first_row + lane;
   let is_cell = lane < 64u && first_row + lane < params.stride;
   var sum = 0.0; // of lane's row
-  if (is_cell && params.is_added == 1u) {
+  if (is_cell && (params.flags & IS_ADDED) != 0u) {
     sum = out[cell];
   }
   let rows = vec4i(i32(first_row + 4u * x)) + vec4i(0, 1, 2, 3);
   for (var tile = oldest; tile < n_queries; tile += 64u) {
     var score = array<vec4f, 4>(); // [query], one component per row
-    for (var quad = 0u; quad < HEAD_DIM / 4u; quad += 4u) {
+    for (var quad = 0u; quad < params.head_dim / 4u; quad += 4u) {
       workgroupBarrier();
       load_queries(lane, head, tile, quad);
       load_keys(lane, place, first_row, quad);
@@ -151,9 +152,9 @@ fn load_queries(lane: u32, head: u32, tile: u32, quad: u32) {
   let t = tile + lane / 4u;
   let k = lane % 4u;
   var value = vec4f(0.0);
-  if (t < params.n_queries && quad + k < HEAD_DIM / 4u) {
-    let column = t * (params.n_heads + 2u * params.n_kv_heads) + head;
-    value = queries[params.queries_offset + column * (HEAD_DIM / 4u) + quad + k];
+  if (t < params.n_queries && quad + k < params.head_dim / 4u) {
+    let column = t * (params.n_groups + 2u) * params.n_kv_heads + head;
+    value = queries[params.queries_offset + column * (params.head_dim / 4u) + quad + k];
   }
   left[k * STRIDE + lane / 4u] = value * params.scale;
 }
@@ -163,9 +164,9 @@ fn load_keys(lane: u32, place: vec4u, tile: u32, quad: u32) {
   let r = lane / 4u;
   let k = lane % 4u;
   var value = vec4f(0.0);
-  if (tile + r < place.y && quad + k < HEAD_DIM / 4u) {
-    let cell = (place.x + tile + r) * (HEAD_DIM / 4u) + quad + k;
-    if (IS_F16) {
+  if (tile + r < place.y && quad + k < params.head_dim / 4u) {
+    let cell = (place.x + tile + r) * (params.head_dim / 4u) + quad + k;
+    if ((params.flags & IS_F16) != 0u) {
       let words = keys[params.keys_offset + cell];
       value = vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
     } else {
