@@ -25,6 +25,7 @@ export class Connection {
   #end: KvasirError | null = null;
   /** `close` was called: however the worker ends now, that is why. */
   #closing: KvasirError | null = null;
+  #closed: Promise<void> | null = null;
   #nPending = 0;
 
   private constructor(worker: SpawnedWorker) {
@@ -60,10 +61,12 @@ export class Connection {
    *   `close`; `unsupported-option` for what cannot be sent.
    */
   guard<T>(call: (host: Remote<Host>) => Promise<T>): Promise<T> {
+    const end = this.#end ?? this.#closing;
+    if (end !== null) return Promise.reject(end);
     return new Promise((resolve, reject) => {
       const stop = this.onEnd(reject);
       void Promise.resolve()
-        .then(() => (this.#end === null ? call(this.#host) : Promise.reject(this.#end)))
+        .then(() => call(this.#host))
         .then(resolve, (error: Error) => reject(readable(error)))
         .finally(stop);
     });
@@ -71,8 +74,9 @@ export class Connection {
 
   /** Calls back when no answer can come any more; the program stays alive until `stop`. */
   onEnd(callback: (error: KvasirError) => void): () => void {
-    if (this.#end !== null) {
-      callback(this.#end);
+    const end = this.#end ?? this.#closing;
+    if (end !== null) {
+      callback(end);
       return () => {};
     }
     this.#lostCallbacks.add(callback);
@@ -84,21 +88,23 @@ export class Connection {
   }
 
   get isEnded(): boolean {
-    return this.#end !== null;
+    return this.#end !== null || this.#closing !== null;
   }
 
   /** Frees what the page holds in the worker and ends it; calls that are open end with `disposed`. */
-  async close(): Promise<void> {
-    if (this.#end !== null) return;
-    const disposed = new KvasirError("disposed", "Cannot go on: the model was disposed");
-    this.#closing = disposed;
-    this.#tell(disposed);
-    await this.guard((host) => host.leave()).catch(() => {});
-    this.#finish(disposed);
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
   }
 
-  #tell(error: KvasirError): void {
-    for (const callback of [...this.#lostCallbacks]) callback(error);
+  async #close(): Promise<void> {
+    if (this.#end !== null) return;
+    const disposed = new KvasirError("disposed", "Cannot go on: the model was disposed");
+    const open = [...this.#lostCallbacks];
+    const left = this.guard((host) => host.leave());
+    this.#closing = disposed;
+    for (const callback of open) callback(disposed);
+    await left.catch(() => {});
+    this.#finish(disposed);
   }
 
   #finish(reason: KvasirError): void {
@@ -106,7 +112,7 @@ export class Connection {
     const end = this.#closing ?? reason;
     this.#end = end;
     this.#stopWaiting();
-    this.#tell(end);
+    for (const callback of [...this.#lostCallbacks]) callback(end);
     this.#lostCallbacks.clear();
     this.#host[releaseProxy]();
     this.#worker.terminate(this.#closing !== null);

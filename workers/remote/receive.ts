@@ -74,9 +74,9 @@ class Inbox {
     const stop = this.#connection.onEnd((error) => this.#fail(error));
     try {
       for (;;) {
+        if (this.#failure !== null) throw this.#failure;
         const message = this.#messages.shift();
         if (message !== undefined) return message;
-        if (this.#failure !== null) throw this.#failure;
         await new Promise<void>((resolve) => (this.#wake = resolve));
       }
     } finally {

@@ -178,6 +178,17 @@ describe("a stream", () => {
     }
     for (const end of ends) expect(await end).toMatchObject({ code: "disposed" });
   });
+
+  it("ends with disposed also for a reader that comes late", async () => {
+    const model = await createRig().loadInWorker(toyPath);
+    const events = (await model.session()).generate("x", long);
+    await events.next();
+    await settle(); // events lie ready
+    await model.dispose();
+    await settle();
+    await expect(events.next()).rejects.toMatchObject({ code: "disposed" });
+    await model.dispose();
+  });
 });
 
 describe("a worker that dies", () => {
