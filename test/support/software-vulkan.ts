@@ -23,6 +23,18 @@ export function useSoftwareVulkan(): void {
   }
 }
 
+/** What a program that is started needs in its environment for the same. */
+export function softwareVulkanEnv(): NodeJS.ProcessEnv {
+  const folder = chromiumFolder();
+  if (folder === undefined || process.platform !== "linux") return { ...process.env };
+  const libraries = [folder, process.env["LD_LIBRARY_PATH"]].filter(Boolean).join(delimiter);
+  return {
+    VK_ICD_FILENAMES: join(folder, DRIVER),
+    ...process.env,
+    LD_LIBRARY_PATH: libraries,
+  };
+}
+
 function chromiumFolder(): string | undefined {
   const asked = process.env["KVASIR_CHROMIUM"];
   const programs = (process.env["PATH"] ?? "")
