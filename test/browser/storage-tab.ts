@@ -1,5 +1,5 @@
 // What a test runs inside a page, or inside a worker of the page: bundled, and served as tab.js.
-import type { LoadOptions, LoadProgress } from "../../src/index.ts";
+import type { LoadOptions, LoadProgress, StoredModel } from "../../src/index.ts";
 import type * as Entry from "../../src/entry/browser.ts";
 import { createOpfsDriver } from "../../src/runtime/storage/opfs.ts";
 import { STORAGE_CASES } from "../contract/storage-cases.ts";
@@ -62,12 +62,22 @@ const actions = {
     });
   },
 
-  async store(): Promise<{ models: object[]; size: object; folders: string[] }> {
+  async store(): Promise<{
+    models: Omit<StoredModel, "storedAt">[];
+    size: object;
+    folders: string[];
+  }> {
     const { modelStore } = await kvasir();
     const store = await modelStore();
     const models = (await store.list()).map((model) => ({ ...model, storedAt: undefined }));
     const folders = (await createOpfsDriver("kvasir/models").list()).map(({ name }) => name);
     return { models, size: await store.size(), folders };
+  },
+
+  /** How many wait for a lock, in all tabs. */
+  async waiting(): Promise<number> {
+    const { pending } = await navigator.locks.query();
+    return pending?.length ?? 0;
   },
 
   async remove(url: string): Promise<boolean> {

@@ -13,6 +13,8 @@ export interface Faults {
   isChunked?: boolean;
   /** Stop sending without closing, once, after so many bytes. */
   stallAfter?: number;
+  /** Set by the server when it has stalled. */
+  release?: () => void;
   /** Overrides the file's identity per answer; undefined sends none. */
   etag?: (nRequests: number) => string | undefined;
   lastModified?: string;
@@ -26,6 +28,8 @@ export interface FaultServer {
   readonly ranges: (string | undefined)[];
   /** Answers being sent. */
   nAnswers(): number;
+  /** Sends the rest of the answer that stalled. */
+  release(): void;
   /** Puts another file behind the URL; its ETag is the caller's to change. */
   replace(bytes: Uint8Array): void;
   close(): Promise<void>;
@@ -55,6 +59,7 @@ export async function startFaultServer(
     url: `http://127.0.0.1:${port}/model.gguf`,
     ranges,
     nAnswers: () => nAnswers,
+    release: () => faults.release?.(),
     replace: (other) => void (file = other),
     close: () =>
       new Promise((resolve) => {
@@ -97,6 +102,7 @@ function send(response: ServerResponse, rest: Uint8Array, faults: Faults): void 
   if (stallAfter !== undefined) {
     delete faults.stallAfter;
     response.write(rest.subarray(0, stallAfter));
+    faults.release = () => response.end(rest.subarray(stallAfter));
   } else if (faults.paceMs !== undefined) {
     response.flushHeaders();
     void sendSlowly(response, rest, faults);

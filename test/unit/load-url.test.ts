@@ -70,7 +70,7 @@ describe("load from a URL", () => {
     contents.metadata["general.architecture"] = "mamba";
     const long = new Uint8Array(4 * PIECE);
     long.set(writeGguf(contents));
-    const url = await serve(long, { paceMs: 2 });
+    const url = await serve(long, { stallAfter: 2 * PIECE });
     await expect(loadUrl(url)).rejects.toMatchObject({ code: "unsupported-model" });
     await expect.poll(() => server.nAnswers()).toBe(0);
     expect(await stored()).toMatchObject([{ isComplete: false, totalBytes: long.length }]);

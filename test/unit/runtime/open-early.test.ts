@@ -57,7 +57,7 @@ describe("openEarly", () => {
   });
 
   it("ends the download when it is closed, and keeps what came", async () => {
-    const source = await open({ paceMs: 1 });
+    const source = await open({ stallAfter: 3 * PIECE + 5 });
     await check(source, PIECE, 10);
     const waiting = source.read(bytes.length - 1, 1).catch((error: unknown) => error);
     await source.close?.();

@@ -19,7 +19,7 @@ const PROGRAM = `
   import { createFsDriver } from "${source}/storage/fs.ts";
   import { createModelStore } from "${source}/store/model-store.ts";
   const [folder, url] = process.argv.slice(2);
-  const file = await createModelStore(createFsDriver(folder)).open(url);
+  const file = await createModelStore(createFsDriver(folder)).open(url, { revalidate: false });
   console.log(createHash("sha256").update(await file.read(0, file.size)).digest("hex"));
   await file.close();
 `;
