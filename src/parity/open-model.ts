@@ -14,6 +14,7 @@ import { prefill } from "../prefill.ts";
 import type { ModelSource, Runtime } from "../runtime/runtime.ts";
 import type {
   OpenParityModel,
+  ParityEngine,
   OpenParityOptions,
   ParityHost,
   ParityModel,
@@ -30,17 +31,20 @@ const F32_BYTES = 4;
 
 /** What `runParity` needs, on `runtime`. */
 export function createParityHost(runtime: Runtime): ParityHost {
-  let engine: Promise<Engine> | undefined;
+  const engines = new Map<ParityEngine, Promise<Engine>>();
   return {
     open: parityOpener(runtime),
     hasMethod: (name) => methodNames().includes(name),
-    dequantize: async (type, blocks) =>
-      dequantizeOn(await (engine ??= f32Engine(runtime)), type, blocks),
+    dequantize: async (type, blocks, name) => {
+      const engine = engines.get(name) ?? f32Engine(runtime, name);
+      engines.set(name, engine);
+      return dequantizeOn(await engine, type, blocks);
+    },
   };
 }
 
-async function f32Engine(runtime: Runtime): Promise<Engine> {
-  const created = await createEngine({ engine: "auto", activations: "f32", runtime });
+async function f32Engine(runtime: Runtime, engine: ParityEngine): Promise<Engine> {
+  const created = await createEngine({ engine, activations: "f32", runtime });
   if (created === null) throw new KvasirError("unavailable", "Cannot dequantise: no engine works");
   return created.engine;
 }

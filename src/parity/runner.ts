@@ -75,8 +75,12 @@ export type OpenParityModel = (
 export interface ParityHost {
   readonly open: OpenParityModel;
   hasMethod(name: string): boolean;
-  /** `blocks` holds whole blocks. */
-  dequantize(type: TensorTypeName, blocks: Uint8Array): Float32Array | Promise<Float32Array>;
+  /** By the engine that is checked; `blocks` holds whole blocks. */
+  dequantize(
+    type: TensorTypeName,
+    blocks: Uint8Array,
+    engine: ParityEngine,
+  ): Float32Array | Promise<Float32Array>;
 }
 
 export const AREAS = ["dequant", "tokenizer", "templates", "toys", "forward", "presses"] as const;
@@ -167,7 +171,7 @@ async function planJobs(
   options: ParityOptions,
 ): Promise<Job[]> {
   const plans: Readonly<Record<Area, () => Job[] | Promise<Job[]>>> = {
-    dequant: () => dequantJobs(golden, contents),
+    dequant: () => dequantJobs(golden, contents, options.engine),
     tokenizer: () => tokenizerJobs(golden, contents, options.models),
     templates: () => templateJobs(golden, contents),
     toys: () => toyJobs(golden, contents, options.activations),

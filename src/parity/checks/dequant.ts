@@ -8,12 +8,16 @@ import {
   readObject,
 } from "../golden.ts";
 import { maxUlp } from "../metrics.ts";
-import type { CheckContext, CheckResult, Job } from "../runner.ts";
+import type { CheckContext, CheckResult, Job, ParityEngine } from "../runner.ts";
 import { DEQUANT_MAX_ULP } from "../tolerances.ts";
 import { atMost, notDone, type Row } from "./result.ts";
 
 /** Block formats against the golden values of the same bytes, one job for each type. */
-export async function dequantJobs(golden: GoldenFolder, contents: GoldenContents): Promise<Job[]> {
+export async function dequantJobs(
+  golden: GoldenFolder,
+  contents: GoldenContents,
+  engine: ParityEngine,
+): Promise<Job[]> {
   const jobs: Job[] = [];
   for (const path of contents.dequant) {
     const index = await readObject(golden, path);
@@ -22,7 +26,7 @@ export async function dequantJobs(golden: GoldenFolder, contents: GoldenContents
       jobs.push({
         ...row,
         activations: "f32",
-        run: (context) => checkType(context, path, type, row),
+        run: (context) => checkType(context, engine, path, type, row),
       });
     }
   }
@@ -31,6 +35,7 @@ export async function dequantJobs(golden: GoldenFolder, contents: GoldenContents
 
 async function* checkType(
   { golden, host }: CheckContext,
+  engine: ParityEngine,
   path: string,
   type: string,
   row: Row,
@@ -42,7 +47,7 @@ async function* checkType(
   const entry = object(await readObject(golden, path), type);
   const blocks = await readArray(golden, path, object(entry, "raw"), "u8");
   const values = await readArray(golden, path, object(entry, "values"), "f32");
-  const measured = await host.dequantize(type, blocks.values);
+  const measured = await host.dequantize(type, blocks.values, engine);
   yield atMost(row, "max ulp", maxUlp(measured, values.values), DEQUANT_MAX_ULP);
 }
 
