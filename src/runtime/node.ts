@@ -29,14 +29,33 @@ export const nodeRuntime: Runtime = {
 
 let dawn: Promise<object | null> | undefined;
 
-/** The optional package `webgpu`; null where it is not installed or has no build for this machine. */
+/**
+ * The optional package `webgpu`; null where it is not installed, has no build for this machine, or
+ * would only say on standard error that there is no Vulkan.
+ */
 async function openDawn(): Promise<object | null> {
+  if (platform() === "linux" && !hasVulkanLoader()) return null;
   try {
     const { create } = await import("webgpu");
     return create([]);
   } catch {
     return null;
   }
+}
+
+/** Whether a program that asks for Vulkan's loader finds it, as far as the usual folders tell. */
+function hasVulkanLoader(): boolean {
+  const asked = (process.env["LD_LIBRARY_PATH"] ?? "").split(":");
+  const triple = `${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
+  const usual = [
+    "/usr/lib",
+    "/usr/lib64",
+    "/lib",
+    "/lib64",
+    "/usr/local/lib",
+    `/usr/lib/${triple}`,
+  ];
+  return [...asked, ...usual].some((folder) => existsSync(join(folder, "libvulkan.so.1")));
 }
 
 /** Physical cores that this process may use. */

@@ -85,7 +85,6 @@ describe("another model", () => {
   test("with another vocabulary", async () => {
     const { parts } = model;
     const tokenizer = { ...parts.tokenizer, hash: "0".repeat(64) };
-    const engine = parts.transformer.engine;
     const other = new LocalModel({ ...parts, tokenizer }, 0);
     expect(await refusal(await saved(), other)).toMatchObject({
       code: "bad-snapshot",
