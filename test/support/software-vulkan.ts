@@ -16,6 +16,7 @@ export function useSoftwareVulkan(): void {
   process.env["VK_ICD_FILENAMES"] ??= join(folder, DRIVER);
   const loader = join(folder, LOADER);
   if (!existsSync(loader)) return; // the system's own
+  process.env["LD_LIBRARY_PATH"] = libraryPath(folder); // where the runtime looks for it
   try {
     process.dlopen({ exports: {} }, loader, constants.dlopen.RTLD_NOW | KEEP);
   } catch {
@@ -27,12 +28,15 @@ export function useSoftwareVulkan(): void {
 export function softwareVulkanEnv(): NodeJS.ProcessEnv {
   const folder = chromiumFolder();
   if (folder === undefined || process.platform !== "linux") return { ...process.env };
-  const libraries = [folder, process.env["LD_LIBRARY_PATH"]].filter(Boolean).join(delimiter);
   return {
     VK_ICD_FILENAMES: join(folder, DRIVER),
     ...process.env,
-    LD_LIBRARY_PATH: libraries,
+    LD_LIBRARY_PATH: libraryPath(folder),
   };
+}
+
+function libraryPath(folder: string): string {
+  return [folder, process.env["LD_LIBRARY_PATH"]].filter(Boolean).join(delimiter);
 }
 
 function chromiumFolder(): string | undefined {
