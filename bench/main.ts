@@ -130,7 +130,8 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
   }
 }
 
-function whatOf({ command, cases: names }: BenchOptions): string {
+function whatOf({ command, cases: names, fromStore }: BenchOptions): string {
+  if (command !== "cases" && fromStore) return `${command}-from-store`;
   if (command !== "cases") return command;
   return names.length === 0 ? "cases" : names.join("-");
 }

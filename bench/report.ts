@@ -24,7 +24,7 @@ export function readmeParts(newestFirst: readonly BenchRecord[]): Record<string,
 }
 
 export function renderReport(record: BenchRecord): string {
-  if (record.what === "peers") return speedReport(record);
+  if (record.what.startsWith("peers")) return speedReport(record);
   if (record.what === "saved") return savedReport(record);
   return casesReport(record);
 }
