@@ -1,5 +1,5 @@
 // Operations that write cached rows: rotate and append, gather, compact, rotate again.
-import { assert, KvasirError } from "../../errors.ts";
+import { assert } from "../../errors.ts";
 import type { EngineBuffer, LayerRows, Norm, RopeFrequencies, RopeShape } from "../engine.ts";
 import { liveBuffer, rangeOf } from "./buffers.ts";
 import type { IndexLists } from "./index-lists.ts";
@@ -277,11 +277,6 @@ export class RowOps {
     assert(weight.byteLength === 4 * headDim, `"${weight.label}" fits the heads`);
     return this.#context.recorder.bind(weight, 0, weight.byteLength);
   }
-}
-
-/** Until an operation is there. */
-export function missing(op: string, _context: OpContext): never {
-  throw new KvasirError("unavailable", `Cannot compute: engine "webgpu" has no ${op} yet`);
 }
 
 function checkKeep(dst: LayerRows, src: LayerRows, keep: readonly Uint32Array[]): void {
