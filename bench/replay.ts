@@ -4,7 +4,7 @@ import { KvCache } from "../src/cache/kv-cache.ts";
 import { createCompressor } from "../src/compress.ts";
 import { createMethod } from "../src/compression/registry.ts";
 import type { EngineBuffer } from "../src/engine/engine.ts";
-import type { LocalModel } from "../src/local-model.ts";
+import type { LocalModel } from "../src/session/local-model.ts";
 import { argmax } from "../src/parity/metrics.ts";
 import { prefill } from "../src/prefill.ts";
 import type { Budget } from "../src/types.ts";

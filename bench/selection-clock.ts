@@ -1,6 +1,6 @@
 // Times what compression adds to a prefill, by shadowing methods of the loaded model's own objects.
 // On an engine that queues its work only `betweenMs` counts what the device does.
-import type { LocalModel } from "../src/local-model.ts";
+import type { LocalModel } from "../src/session/local-model.ts";
 
 type Call = (...values: unknown[]) => unknown;
 

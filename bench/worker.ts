@@ -1,6 +1,6 @@
 // One job in a process or page of its own: load the built package and the model, run one case.
 import type { load as loadOn } from "../src/entry/node.ts";
-import type { LocalModel } from "../src/local-model.ts";
+import type { LocalModel } from "../src/session/local-model.ts";
 import type { ModelSource } from "../src/runtime/runtime.ts";
 import { Bench, CheckError } from "./cases/case.ts";
 import { caseNamed } from "./cases/index.ts";

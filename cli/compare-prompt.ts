@@ -1,6 +1,6 @@
 // The prompt that methods are compared on: its tokens, the text of each, and which part is what.
 import { type Segment, type Splitter, splitSegment } from "../src/compression/segments.ts";
-import { Conversation } from "../src/conversation.ts";
+import { Conversation } from "../src/session/conversation.ts";
 import type { Model } from "../src/types.ts";
 
 export interface ComparePrompt {

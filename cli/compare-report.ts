@@ -1,6 +1,6 @@
 // A comparison as a table and as JSON.
 import type { CodecName } from "../src/engine/engine.ts";
-import type { LocalModel } from "../src/local-model.ts";
+import type { LocalModel } from "../src/session/local-model.ts";
 import type { ComparePrompt } from "./compare-prompt.ts";
 import type { FullRun, MethodRun } from "./compare-run.ts";
 import { formatBytes, formatCount, formatMs, formatPercent } from "./format.ts";

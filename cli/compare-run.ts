@@ -7,7 +7,7 @@ import { createMethod, type MethodSpec } from "../src/compression/registry.ts";
 import { Decoder } from "../src/decode.ts";
 import type { CodecName } from "../src/engine/engine.ts";
 import { throwIfAborted } from "../src/errors.ts";
-import type { LocalModel } from "../src/local-model.ts";
+import type { LocalModel } from "../src/session/local-model.ts";
 import { argmax, klDivergence, logProbability, nmse } from "../src/parity/metrics.ts";
 import { prefill } from "../src/prefill.ts";
 import type { Budget } from "../src/types.ts";

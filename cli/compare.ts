@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { createMethod, methodNames, type MethodSpec } from "../src/compression/registry.ts";
 import { KvasirError } from "../src/errors.ts";
-import { LocalModel } from "../src/local-model.ts";
+import { LocalModel } from "../src/session/local-model.ts";
 import type { Command, CommandIo } from "./command.ts";
 import { heatMapPage } from "./compare-page.ts";
 import { comparePrompt, type ComparePrompt } from "./compare-prompt.ts";

@@ -1,7 +1,7 @@
 // Checks what no compiler does: that a shader's header says what the shader declares, and two rules
 // that keep shaders right on every device. Compiling them is the contract suite's part.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { root, say } from "./lib/run.mjs";
 
 const folder = join(root, "src", "engine", "webgpu", "shaders");
@@ -10,9 +10,12 @@ const BINDING =
   /^@group\(0\) @binding\((\d+)\)\s*var<(uniform|storage)(?:, (\w+))?>\s*(\w+): (.+);$/gm;
 
 const problems = [];
-const kernels = filesOf(folder);
-const libraries = filesOf(join(folder, "lib"));
-for (const name of kernels) checkKernel(name, readFileSync(join(folder, `${name}.wgsl`), "utf8"));
+const files = filesOf(folder);
+const libraries = files.filter((path) => dirname(path) === "lib").map((path) => basename(path));
+const kernels = files.filter((path) => dirname(path) !== "lib");
+for (const path of kernels) {
+  checkKernel(basename(path), readFileSync(join(folder, `${path}.wgsl`), "utf8"));
+}
 for (const name of libraries) {
   const code = readFileSync(join(folder, "lib", `${name}.wgsl`), "utf8");
   checkText(`lib/${name}`, code);
@@ -23,8 +26,8 @@ if (problems.length > 0) process.exitCode = 1;
 else say(`shaders: ${kernels.length} kernels and ${libraries.length} libraries are in order`);
 
 function filesOf(path) {
-  const names = readdirSync(path).filter((name) => name.endsWith(".wgsl"));
-  return names.map((name) => name.replace(".wgsl", ""));
+  const names = readdirSync(path, { recursive: true }).filter((name) => name.endsWith(".wgsl"));
+  return names.map((name) => name.replaceAll("\\", "/").replace(".wgsl", ""));
 }
 
 function checkKernel(name, code) {

@@ -6,10 +6,10 @@ import { planBudget } from "./compression/budget.ts";
 import type { SelectKernels } from "./compression/kernels.ts";
 import type { Method, SequenceMeta } from "./compression/method.ts";
 import { forcedCount, questionLength, type Segment } from "./compression/segments.ts";
-import { measureByteLength } from "./measure.ts";
-import { stepByteLength } from "./measure-step.ts";
+import { measureByteLength } from "./signals/measure.ts";
+import { stepByteLength } from "./signals/measure-step.ts";
 import type { ModelConfig } from "./model/config.ts";
-import { F32_BYTES, qkvStride } from "./read-signals.ts";
+import { F32_BYTES, qkvStride } from "./signals/read-signals.ts";
 import type { Budget, TurnPolicy } from "./types.ts";
 
 // The window of a method that asks for the prompt's question.

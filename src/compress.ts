@@ -31,8 +31,8 @@ import {
   measuredInDecode,
   measuredInPrefill,
   Measurer,
-} from "./measure.ts";
-import { StepMeasurer } from "./measure-step.ts";
+} from "./signals/measure.ts";
+import { StepMeasurer } from "./signals/measure-step.ts";
 import {
   type CompressorMemory,
   type CompressorOptions,
@@ -41,7 +41,7 @@ import {
   type StepProbe,
 } from "./compressor.ts";
 import { consecutive, followLeader, keptMass, newest } from "./kept-rows.ts";
-import { copyState, layerContext, sequenceOf, stepSequence } from "./method-context.ts";
+import { copyState, layerContext, sequenceOf, stepSequence } from "./signals/method-context.ts";
 import type { ColumnSums } from "./model/transformer.ts";
 import type { CompressionReport } from "./types.ts";
 

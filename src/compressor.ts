@@ -5,10 +5,10 @@ import type { SelectKernels } from "./compression/kernels.ts";
 import type { Method, MethodState, SequenceMeta } from "./compression/method.ts";
 import type { Segment } from "./compression/segments.ts";
 import type { Engine, EngineBuffer, Weight } from "./engine/engine.ts";
-import type { LayerQueries } from "./measure.ts";
+import type { LayerQueries } from "./signals/measure.ts";
 import type { ModelConfig } from "./model/config.ts";
 import type { ColumnSums } from "./model/transformer.ts";
-import type { MeasureEngine } from "./read-signals.ts";
+import type { MeasureEngine } from "./signals/read-signals.ts";
 import type { Budget, CompressionReport, TurnPolicy } from "./types.ts";
 
 export interface CompressorOptions {

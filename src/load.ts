@@ -8,8 +8,8 @@ import type { ModelConfig } from "./model/config.ts";
 import { readModelConfig } from "./model/read-config.ts";
 import { Transformer } from "./model/transformer.ts";
 import type { ModelSource, Runtime } from "./runtime/runtime.ts";
-import type { LocalModel } from "./local-model.ts";
-import { createReport } from "./report-progress.ts";
+import type { LocalModel } from "./session/local-model.ts";
+import { createReport } from "./session/report-progress.ts";
 import type { ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
 import type { LoadOptions, LoadProgress, Model } from "./types.ts";
 import { loadWeights, readRopeFactors } from "./weights/load-weights.ts";
@@ -123,7 +123,7 @@ async function loadParsed(
 }
 
 /** What comes while the file does: the code for text and for sessions; that for templates if need be. */
-const modelCode = () => import("./local-model.ts");
+const modelCode = () => import("./session/local-model.ts");
 const tokenizerCode = () => import("./tokenizer/from-gguf.ts");
 
 async function readText({ metadata }: GgufFile): Promise<{

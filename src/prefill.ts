@@ -7,7 +7,7 @@ import type { Segment } from "./compression/segments.ts";
 import type { EngineBuffer } from "./engine/engine.ts";
 import { throwIfAborted } from "./errors.ts";
 import type { Transformer } from "./model/transformer.ts";
-import { Yielder } from "./yielder.ts";
+import { Yielder } from "./timing/yielder.ts";
 
 const F32_BYTES = 4;
 

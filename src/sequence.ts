@@ -15,7 +15,7 @@ import { KvasirError } from "./errors.ts";
 import type { Transformer } from "./model/transformer.ts";
 import { prefill, type PrefillOptions, type PrefillProgress } from "./prefill.ts";
 import { ReadAhead } from "./read-ahead.ts";
-import type { ResolvedSession } from "./session-options.ts";
+import type { ResolvedSession } from "./session/session-options.ts";
 import type { CacheUsage, CompressReason, ReadEvent } from "./types.ts";
 
 /** Tokens that penalties look back at, as in llama.cpp. */

@@ -1,9 +1,9 @@
 // The whole run on one page: prefill -> compress -> decode -> sample -> stream.
 import type { SelectKernels } from "./compression/kernels.ts";
-import { Conversation } from "./conversation.ts";
+import { Conversation } from "./session/conversation.ts";
 import { KvasirError, throwIfAborted } from "./errors.ts";
-import { type LastingParts, LastingSequence } from "./lasting-sequence.ts";
-import { promptSegments } from "./prompt-segments.ts";
+import { type LastingParts, LastingSequence } from "./session/lasting-sequence.ts";
+import { promptSegments } from "./session/prompt-segments.ts";
 import type { SampleKernels } from "./sampler/kernels.ts";
 import { createSampler, type Sampler } from "./sampler/sampler.ts";
 import type { Sequence } from "./sequence.ts";
@@ -12,9 +12,9 @@ import {
   resolveGenerate,
   resolveSession,
   type ResolvedSession,
-} from "./session-options.ts";
-import { createStopSequences } from "./stop-sequences.ts";
-import { Stopwatch } from "./stopwatch.ts";
+} from "./session/session-options.ts";
+import { createStopSequences } from "./session/stop-sequences.ts";
+import { Stopwatch } from "./timing/stopwatch.ts";
 import type { ChatTemplate, Tokenizer } from "./tokenizer/tokenizer.ts";
 import type {
   FinishReason,
@@ -29,7 +29,7 @@ import type {
   SessionUsage,
   TokenLogprob,
 } from "./types.ts";
-import { Yielder } from "./yielder.ts";
+import { Yielder } from "./timing/yielder.ts";
 
 export interface SessionParts extends LastingParts {
   readonly tokenizer: Tokenizer;

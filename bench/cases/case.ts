@@ -1,5 +1,5 @@
 // A case checks its result, then times. It runs in the measured process, on the built package.
-import type { LocalModel } from "../../src/local-model.ts";
+import type { LocalModel } from "../../src/session/local-model.ts";
 import type { Json, JobSettings, Params } from "../job.ts";
 import type { Better } from "../statistics.ts";
 import { textTokens, wordTokens } from "../text.ts";

@@ -1,6 +1,6 @@
 // A chat that goes on past the model's context: memory stays flat, and the text stays as probable as
 // context makes it. Nothing is timed: every chat is a lane, and all of them run at once.
-import { Conversation } from "../../src/conversation.ts";
+import { Conversation } from "../../src/session/conversation.ts";
 import { logProbability } from "../../src/parity/metrics.ts";
 import type { SessionOptions } from "../../src/types.ts";
 import type { Json } from "../job.ts";

@@ -1,7 +1,7 @@
 // Chats of many turns over passages of a text: in one session, in a new one for each passage, and in
 // a new one that reads the newest tokens of the chat again.
-import { Conversation } from "../../src/conversation.ts";
-import type { LocalModel } from "../../src/local-model.ts";
+import { Conversation } from "../../src/session/conversation.ts";
+import type { LocalModel } from "../../src/session/local-model.ts";
 import type { GenerateInput, Session, SessionOptions } from "../../src/types.ts";
 import { check } from "../cases/case.ts";
 import type { Listener } from "./listener.ts";

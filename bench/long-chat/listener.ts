@@ -1,7 +1,7 @@
 // How probable a model finds given tokens while a session of its own reads them: the hidden states
 // after the last layer are copied as they pass, and the session does not notice.
 import type { EngineBuffer } from "../../src/engine/engine.ts";
-import type { LocalModel } from "../../src/local-model.ts";
+import type { LocalModel } from "../../src/session/local-model.ts";
 import { logProbability } from "../../src/parity/metrics.ts";
 import { check } from "../cases/case.ts";
 

@@ -4,7 +4,7 @@ import type { Compressor } from "../../src/compress.ts";
 import type { OverflowCause } from "../../src/compress-plan.ts";
 import type { Segment } from "../../src/compression/segments.ts";
 import type { EngineBuffer } from "../../src/engine/engine.ts";
-import type { LayerQueries } from "../../src/measure.ts";
+import type { LayerQueries } from "../../src/signals/measure.ts";
 import type { CompressionReport } from "../../src/types.ts";
 
 /** Rows to keep per kv head, by layer; no entry: all. */

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { load } from "../../src/load.ts";
-import { LocalModel } from "../../src/local-model.ts";
+import { LocalModel } from "../../src/session/local-model.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { type Commit, describeModel, thisMachine } from "../machine.ts";
 import { ask, codecOf } from "./ask.ts";

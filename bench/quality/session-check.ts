@@ -1,6 +1,6 @@
 // Whether a variant's kept rows and answer are those of a real session with that method: the session
 // does its own prefill, and the lists are seen where its cache hands them to the engine.
-import type { LocalModel } from "../../src/local-model.ts";
+import type { LocalModel } from "../../src/session/local-model.ts";
 import { LocalSession } from "../../src/session.ts";
 import { check } from "../cases/case.ts";
 import { budgetOf, type Reply } from "./ask.ts";

@@ -24,7 +24,7 @@ export async function describeGpu(runtime: Runtime): Promise<GpuReport | null> {
   const gpu = ((await runtime.gpu?.()) ?? null) as GPU | null;
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (adapter === null || adapter === undefined) return null;
-  const { isSoftware } = await import("./webgpu/device.ts");
+  const { isSoftware } = await import("./webgpu/device/device.ts");
   const { vendor, architecture, description } = adapter.info;
   return {
     ...{ vendor, architecture, description },

@@ -9,7 +9,7 @@ import type { Engine, EngineBuffer } from "../engine/engine.ts";
 import { KvasirError } from "../errors.ts";
 import { TENSOR_TYPES, type TensorTypeName } from "../gguf/tensor-type.ts";
 import { load } from "../load.ts";
-import { LocalModel } from "../local-model.ts";
+import { LocalModel } from "../session/local-model.ts";
 import { prefill } from "../prefill.ts";
 import type { ModelSource, Runtime } from "../runtime/runtime.ts";
 import type {

@@ -1,12 +1,12 @@
 // A file back to a session's state, on the model at hand.
 import type { MethodDefinition } from "../compression/define-method.ts";
 import { methodNames } from "../compression/registry.ts";
-import { Conversation } from "../conversation.ts";
+import { Conversation } from "../session/conversation.ts";
 import { KvasirError } from "../errors.ts";
-import { LastingSequence } from "../lasting-sequence.ts";
+import { LastingSequence } from "../session/lasting-sequence.ts";
 import { Sequence } from "../sequence.ts";
 import type { SessionParts, SessionState } from "../session.ts";
-import { resolveSession } from "../session-options.ts";
+import { resolveSession } from "../session/session-options.ts";
 import type { SavedSession } from "./save.ts";
 import { readSnapshot } from "./file.ts";
 import type { RestoreOptions, SessionOptions } from "../types.ts";

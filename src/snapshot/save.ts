@@ -1,9 +1,9 @@
 // A session to a file, and what a file must hold to become one again. The bytes: file.ts.
-import type { Conversation, SavedConversation } from "../conversation.ts";
-import type { LastingSequence } from "../lasting-sequence.ts";
+import type { Conversation, SavedConversation } from "../session/conversation.ts";
+import type { LastingSequence } from "../session/lasting-sequence.ts";
 import type { SavedSequence } from "../sequence.ts";
 import type { SessionParts } from "../session.ts";
-import type { ResolvedSession } from "../session-options.ts";
+import type { ResolvedSession } from "../session/session-options.ts";
 import { writeSnapshot } from "./file.ts";
 
 /** What is in the file. */

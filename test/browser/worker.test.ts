@@ -2,7 +2,7 @@
 // page is cross-origin isolated. Needs a built dist/ and KVASIR_CHROMIUM, the path of a Chromium.
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { LocalModel } from "../../src/local-model.ts";
+import type { LocalModel } from "../../src/session/local-model.ts";
 import { answer } from "../support/sessions.ts";
 import { openToy, type Toy, toyGolden, TOYS } from "../support/toys.ts";
 import { launch, openPage, openSite, type PageScope, type Site } from "./site.ts";

@@ -9,7 +9,7 @@ import type { Compressor } from "../../src/compressor.ts";
 import type { EngineBuffer } from "../../src/engine/engine.ts";
 import { KvasirError } from "../../src/errors.ts";
 import { load } from "../../src/load.ts";
-import { LocalModel } from "../../src/local-model.ts";
+import { LocalModel } from "../../src/session/local-model.ts";
 import { prefill } from "../../src/prefill.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import type { Budget } from "../../src/types.ts";

@@ -6,7 +6,7 @@ import { createCompressor } from "../../src/compress.ts";
 import { createMethod } from "../../src/compression/registry.ts";
 import { Decoder } from "../../src/decode.ts";
 import type { CodecName, EngineBuffer } from "../../src/engine/engine.ts";
-import type { LocalModel } from "../../src/local-model.ts";
+import type { LocalModel } from "../../src/session/local-model.ts";
 import { prefill } from "../../src/prefill.ts";
 import type { SessionOptions } from "../../src/types.ts";
 

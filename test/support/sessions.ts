@@ -1,5 +1,5 @@
 // Sessions of the toys, and their answers as data.
-import type { LocalModel } from "../../src/local-model.ts";
+import type { LocalModel } from "../../src/session/local-model.ts";
 import { LocalSession, type SessionParts } from "../../src/session.ts";
 import { createChatTemplate } from "../../src/tokenizer/chat-template.ts";
 import type {

@@ -1,6 +1,6 @@
 // The four toy models and what transformers computes for them.
 import { load } from "../../src/load.ts";
-import { LocalModel } from "../../src/local-model.ts";
+import { LocalModel } from "../../src/session/local-model.ts";
 import type { Activations, EngineName } from "../../src/engine/engine.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import type { LoadOptions } from "../../src/types.ts";

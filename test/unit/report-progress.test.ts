@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createReport } from "../../src/report-progress.ts";
+import { createReport } from "../../src/session/report-progress.ts";
 import type { LoadProgress } from "../../src/types.ts";
 
 type Step = readonly [ms: number, bytes: number, phase?: LoadProgress["phase"]];

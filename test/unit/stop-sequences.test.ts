@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createStopSequences } from "../../src/stop-sequences.ts";
+import { createStopSequences } from "../../src/session/stop-sequences.ts";
 import { Rng, seedOf } from "../support/rng.ts";
 
 /** What is shown after each piece, then what the end gives; "#" where it stopped. */

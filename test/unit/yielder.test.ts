@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { taskMaker, type TaskScope, Yielder } from "../../src/yielder.ts";
+import { taskMaker, type TaskScope, Yielder } from "../../src/timing/yielder.ts";
 
 const { setTimeout, setImmediate } = globalThis;
 const timer = { setTimeout: (callback: () => void) => setTimeout(callback) };

@@ -1,7 +1,7 @@
 // The one model of a worker, for one page or several: loaded by whoever asks first, freed when the last
 // leaves.
 import { KvasirError } from "../../src/errors.ts";
-import type { LocalModel } from "../../src/local-model.ts";
+import type { LocalModel } from "../../src/session/local-model.ts";
 import { load as loadOn } from "../../src/load.ts";
 import type { ModelSource, Runtime } from "../../src/runtime/runtime.ts";
 import type { LoadProgress } from "../../src/types.ts";

@@ -1,8 +1,8 @@
 // Makes WebGPU engines, or says why there is none.
 import type { Engine } from "../engine.ts";
-import { type DeviceOptions, isSoftware, openDevice, USAGE } from "./device.ts";
+import { type DeviceOptions, isSoftware, openDevice, USAGE } from "./device/device.ts";
 import { WebGpuEngine } from "./engine.ts";
-import type { FrequenciesOf } from "./rope-frequencies.ts";
+import type { FrequenciesOf } from "./ops/rope-frequencies.ts";
 
 const MAP_READ_MODE = 0x1; // GPUMapMode.READ
 /** About what a decode step of a small model takes. */

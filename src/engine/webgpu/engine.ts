@@ -20,16 +20,16 @@ import type {
   SumsLayout,
   Weight,
 } from "../engine.ts";
-import { AttendOps } from "./attend-ops.ts";
-import { GpuBuffer, Ledger, liveBuffer, rangeOf } from "./buffers.ts";
-import type { GpuDevice } from "./device.ts";
-import { IndexLists } from "./index-lists.ts";
-import { MeasureOps, readDoubles } from "./measure-ops.ts";
-import { OpContext } from "./op-context.ts";
-import { ProjectOps } from "./project-ops.ts";
-import type { FrequenciesOf } from "./rope-frequencies.ts";
-import { RowOps } from "./row-ops.ts";
-import { liveWeight, weightByteLength, Weights } from "./weights.ts";
+import { AttendOps } from "./ops/attend.ts";
+import { GpuBuffer, Ledger, liveBuffer, rangeOf } from "./device/buffers.ts";
+import type { GpuDevice } from "./device/device.ts";
+import { IndexLists } from "./ops/index-lists.ts";
+import { MeasureOps, readDoubles } from "./ops/measure.ts";
+import { OpContext } from "./ops/op-context.ts";
+import { ProjectOps } from "./ops/project.ts";
+import type { FrequenciesOf } from "./ops/rope-frequencies.ts";
+import { RowOps } from "./ops/row.ts";
+import { liveWeight, weightByteLength, Weights } from "./weights/weights.ts";
 
 /** Made by create.ts. */
 export class WebGpuEngine implements Engine {

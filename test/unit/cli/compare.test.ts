@@ -10,7 +10,7 @@ import { CompareProgress } from "../../../cli/compare-progress.ts";
 import { runFull, runMethod } from "../../../cli/compare-run.ts";
 import type { PageData } from "../../../cli/compare-page.ts";
 import { UsageError } from "../../../cli/options.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { load } from "../../../src/load.ts";
 import { nodeRuntime } from "../../../src/runtime/node.ts";
 import type { ChatTemplate } from "../../../src/tokenizer/tokenizer.ts";

@@ -2,7 +2,7 @@
 // not measured. What the leader chooses is what it chooses alone: prefill attends to all rows, whatever
 // layers below have dropped since.
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { Sequence } from "../../support/sequence.ts";
 import { openLocal, toyGolden } from "../../support/toys.ts";
 import { syntheticLlama } from "../../support/toy-file.ts";

@@ -6,7 +6,7 @@ import { createHostKernels } from "../../../src/engine/wasm/select-kernels.ts";
 import { KvasirError } from "../../../src/errors.ts";
 import { parseGguf } from "../../../src/gguf/parse.ts";
 import { BufferSource } from "../../../src/gguf/sources.ts";
-import { LocalModel } from "../../../src/local-model.ts";
+import { LocalModel } from "../../../src/session/local-model.ts";
 import { readModelConfig } from "../../../src/model/read-config.ts";
 import { Transformer } from "../../../src/model/transformer.ts";
 import { nodeRuntime } from "../../../src/runtime/node.ts";

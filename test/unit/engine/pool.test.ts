@@ -12,7 +12,7 @@ import { createHostKernels } from "../../../src/engine/wasm/select-kernels.ts";
 import { parseGguf } from "../../../src/gguf/parse.ts";
 import { BufferSource } from "../../../src/gguf/sources.ts";
 import { load } from "../../../src/load.ts";
-import { LocalModel } from "../../../src/local-model.ts";
+import { LocalModel } from "../../../src/session/local-model.ts";
 import { readModelConfig } from "../../../src/model/read-config.ts";
 import { Transformer } from "../../../src/model/transformer.ts";
 import { nodeRuntime } from "../../../src/runtime/node.ts";

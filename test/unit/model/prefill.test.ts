@@ -1,7 +1,7 @@
 // Chunks, turns and repetitions make no difference to a single bit.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KvasirError } from "../../../src/errors.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { isSameBits, Sequence, type SequenceOptions } from "../../support/sequence.ts";
 import { nameOf, openToy, toyGolden, TOYS, WASM_F32, WASM_Q8 } from "../../support/toys.ts";
 

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { CodecName } from "../../../src/engine/engine.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { requireModel } from "../../support/models.ts";
 import { Sequence } from "../../support/sequence.ts";
 import { openLocal, WASM_F32 } from "../../support/toys.ts";

@@ -1,7 +1,7 @@
 // What the cache is for: attention over what was kept, wherever it lies, is attention over
 // everything with the rest masked out.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { maxAbs, nmse } from "../../support/matchers.ts";
 import { NaiveTransformer } from "../../support/naive-transformer.ts";
 import { Rng } from "../../support/rng.ts";

@@ -1,7 +1,7 @@
 // SmolLM2-135M against transformers: last logits, greedy text, and the insides of layer 0.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EngineBuffer } from "../../../src/engine/engine.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { argmax, compareGreedy, klDivergence } from "../../../src/parity/metrics.ts";
 import { readF32, readJson } from "../../support/golden.ts";
 import { maxAbs, nmse } from "../../support/matchers.ts";

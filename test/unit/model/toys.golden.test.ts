@@ -1,6 +1,6 @@
 // Whole forward passes of the four toys against transformers' model classes (test/golden/README.md).
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { argmax, compareGreedy } from "../../../src/parity/metrics.ts";
 import { nmse } from "../../support/matchers.ts";
 import { Sequence } from "../../support/sequence.ts";

@@ -1,7 +1,7 @@
 // What a session's stream says, on a toy in f32.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
-import { Yielder } from "../../../src/yielder.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
+import { Yielder } from "../../../src/timing/yielder.ts";
 import { answer, chatParts } from "../../support/sessions.ts";
 import { LocalSession } from "../../../src/session.ts";
 import { openToy, toyGolden } from "../../support/toys.ts";

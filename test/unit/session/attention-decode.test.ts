@@ -1,6 +1,6 @@
 // The prompt frozen and the answer evicted apart; layers that take over a choice: on a toy.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { SessionOptions } from "../../../src/types.ts";
 import { Sequence } from "../../support/sequence.ts";
 import { answer } from "../../support/sessions.ts";

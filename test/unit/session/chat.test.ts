@@ -1,8 +1,8 @@
 // Turns of a conversation: the cache holds the tokens that the whole conversation, rendered at once,
 // would give.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Conversation } from "../../../src/conversation.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import { Conversation } from "../../../src/session/conversation.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { createChatTemplate } from "../../../src/tokenizer/chat-template.ts";
 import type { ChatMessage } from "../../../src/tokenizer/tokenizer.ts";
 import { answer, CHATML, chatParts, chatSession } from "../../support/sessions.ts";

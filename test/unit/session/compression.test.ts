@@ -1,6 +1,6 @@
 // What a session keeps, and what its first token sees.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { createSampler } from "../../../src/sampler/sampler.ts";
 import type { SessionOptions } from "../../../src/types.ts";
 import { isSameBits, Sequence } from "../../support/sequence.ts";

@@ -1,6 +1,6 @@
 // Methods that drop rows while an answer is written: flat memory, state of one sequence alone.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { SessionOptions } from "../../../src/types.ts";
 import { answer } from "../../support/sessions.ts";
 import { openToy, toyGolden } from "../../support/toys.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KvasirError } from "../../../src/errors.ts";
 import type { Engine } from "../../../src/engine/engine.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { LocalSession, type SessionParts } from "../../../src/session.ts";
 import type { GenerateEvent, GenerateOptions, SessionOptions } from "../../../src/types.ts";
 import { answer, chatParts } from "../../support/sessions.ts";

@@ -2,7 +2,7 @@
 // are those of a dense transformer that sees every key with the evicted ones masked out.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createMethod, methodNames } from "../../../src/compression/registry.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { maxAbs } from "../../support/matchers.ts";
 import { budgetFor, evictingLayers, MethodRun, openSimd, small } from "../../support/method-run.ts";
 import { NaiveTransformer } from "../../support/naive-transformer.ts";

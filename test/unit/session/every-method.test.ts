@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { keepCount } from "../../../src/compression/budget.ts";
 import { createMethod, methodNames } from "../../../src/compression/registry.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { Budget } from "../../../src/types.ts";
 import {
   budgetFor,

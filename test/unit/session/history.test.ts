@@ -1,7 +1,7 @@
 // What was read is not read again: whole conversations, documents left open, histories that differ.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Conversation } from "../../../src/conversation.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import { Conversation } from "../../../src/session/conversation.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { ChatMessage } from "../../../src/tokenizer/tokenizer.ts";
 import { answer, chatParts, chatSession } from "../../support/sessions.ts";
 import { openToy } from "../../support/toys.ts";

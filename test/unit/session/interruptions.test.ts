@@ -2,7 +2,7 @@
 // it was shown to have read.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KvasirError } from "../../../src/errors.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { GenerateEvent, Session, SessionOptions } from "../../../src/types.ts";
 import { answer, collect, type TokenEvent } from "../../support/sessions.ts";
 import { openToy, toyGolden } from "../../support/toys.ts";

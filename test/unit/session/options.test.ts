@@ -1,6 +1,6 @@
 // Every option out of its range is refused by name.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { GenerateInput, GenerateOptions, SessionOptions } from "../../../src/types.ts";
 import { answer } from "../../support/sessions.ts";
 import { openToy, toyGolden } from "../../support/toys.ts";

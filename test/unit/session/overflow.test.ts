@@ -6,7 +6,7 @@ import { compose } from "../../../src/compression/compose.ts";
 import { defineMethod } from "../../../src/compression/define-method.ts";
 import { recencyScorer } from "../../../src/compression/scorers/recency.ts";
 import { tokenTopK } from "../../../src/compression/selectors/token-top-k.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import { prefill } from "../../../src/prefill.ts";
 import type { SessionOptions } from "../../../src/types.ts";
 import { maxAbs } from "../../support/matchers.ts";

@@ -1,7 +1,7 @@
 // Reading the next layer while rows of one are chosen: the same rows, the same text, one more layer's
 // rows at the peak.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { SessionOptions } from "../../../src/types.ts";
 import { chatSession, collect } from "../../support/sessions.ts";
 import { openToy, toyGolden } from "../../support/toys.ts";

@@ -1,6 +1,6 @@
 // Reading ahead of the tokens that are known: nobody can tell but by the time that it takes.
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { GenerateOptions, Session, SessionOptions } from "../../../src/types.ts";
 import { chatSession, collect } from "../../support/sessions.ts";
 import { openToy, toyGolden } from "../../support/toys.ts";

@@ -5,7 +5,7 @@ import { defineMethod, type MethodDefinition } from "../../../src/compression/de
 import { integer } from "../../../src/compression/parameters.ts";
 import { recencyScorer } from "../../../src/compression/scorers/recency.ts";
 import { tokenTopK } from "../../../src/compression/selectors/token-top-k.ts";
-import { LocalModel } from "../../../src/local-model.ts";
+import { LocalModel } from "../../../src/session/local-model.ts";
 import { readSnapshot, writeSnapshot } from "../../../src/snapshot/file.ts";
 import type { RestoreOptions, SessionOptions } from "../../../src/types.ts";
 import { answer } from "../../support/sessions.ts";

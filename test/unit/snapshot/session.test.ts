@@ -2,7 +2,7 @@
 // was not interrupted says what that is.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createMethod, methodNames } from "../../../src/compression/registry.ts";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { Session, SessionOptions } from "../../../src/types.ts";
 import { budgetFor, inDecode, small } from "../../support/method-run.ts";
 import { answer, collect } from "../../support/sessions.ts";

@@ -1,6 +1,6 @@
 // To a GPU and back: the text is transformers' own, and a file that only passed through is the same.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { LocalModel } from "../../../src/local-model.ts";
+import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { Session } from "../../../src/types.ts";
 import { answer } from "../../support/sessions.ts";
 import { openToy, REFERENCE, toyGolden, WASM_F32 } from "../../support/toys.ts";

@@ -1,7 +1,7 @@
 // How a device's failures become errors, and that recording has no limit that shows.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Engine } from "../../../../src/engine/engine.ts";
-import { GpuDevice } from "../../../../src/engine/webgpu/device.ts";
+import { GpuDevice } from "../../../../src/engine/webgpu/device/device.ts";
 import { Rig } from "../../../contract/rig.ts";
 import { webGpuEngine } from "../../../support/webgpu.ts";
 
