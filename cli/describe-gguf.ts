@@ -4,6 +4,7 @@ import type { GgufFile } from "../src/gguf/parse.ts";
 import type { TensorTypeName } from "../src/gguf/tensor-type.ts";
 import type { ModelConfig } from "../src/model/config.ts";
 import { readModelConfig } from "../src/model/read-config.ts";
+import { TextList } from "../src/text-list.ts";
 import { parseVocabulary } from "../src/tokenizer/vocabulary.ts";
 
 export interface InspectReport {
@@ -153,18 +154,16 @@ function modelFacts(config: ModelConfig, gguf: GgufFile): ModelFacts {
 
 function tokenizerFacts(gguf: GgufFile, problems: string[]): TokenizerFacts | null {
   const tokens = gguf.metadata.get("tokenizer.ggml.tokens");
-  if (!Array.isArray(tokens)) return null;
-  const texts = tokens as readonly unknown[];
+  if (!(tokens instanceof TextList)) return null;
   const token = (key: string): TokenFacts | null => {
     const id = gguf.metadata.get(key);
     if (typeof id !== "number") return null;
-    const text = texts[id];
-    return { id, text: typeof text === "string" ? text : null };
+    return { id, text: tokens.at(id) ?? null };
   };
   return {
     model: textOf(gguf, "tokenizer.ggml.model"),
     pre: textOf(gguf, "tokenizer.ggml.pre"),
-    vocabSize: texts.length,
+    vocabSize: tokens.length,
     bos: token("tokenizer.ggml.bos_token_id"),
     eos: token("tokenizer.ggml.eos_token_id"),
     addsBos: attempt(() => parseVocabulary(gguf.metadata).addsBos, problems) ?? null,

@@ -2,11 +2,17 @@
 // bytes of its header. Every length is checked against the rest of the file before memory is
 // taken for it.
 import { KvasirError } from "../errors.ts";
+import { joinBytes, TextList } from "../text-list.ts";
 import type { ByteSource } from "./byte-source.ts";
 
 const FIRST_PIECE_BYTES = 2 ** 16;
+const PIECE_GROWTH = 4;
 const MAX_PIECE_BYTES = 2 ** 22;
 const MAX_HEADER_BYTES = 2 ** 28; // the largest known are about 2^24, vocabulary and merges
+
+/** A string's length stands before it, a u64. */
+const PREFIX_BYTES = 8;
+const NO_PREFIX = new Uint8Array(PREFIX_BYTES);
 
 const EMPTY = new Uint8Array(0);
 // Keeps a leading U+FEFF: it is a token of some vocabularies.
@@ -102,28 +108,44 @@ export class HeaderReader {
     }
   }
 
-  /** `length` strings; awaits only between pieces: vocabularies hold hundreds of thousands. */
-  async readStrings(length: number, what: string, maxBytes: number): Promise<string[]> {
-    const strings: string[] = [];
-    while (strings.length < length) {
-      this.readBufferedStrings(strings, length);
-      if (strings.length < length) strings.push(await this.readString(what, maxBytes));
+  /** `length` strings, as they lie; awaits only between pieces: vocabularies hold hundreds of thousands. */
+  async readTexts(length: number, what: string, maxBytes: number): Promise<TextList> {
+    const ends = new Uint32Array(length);
+    const parts: Uint8Array[] = [];
+    let nBytes = 0;
+    for (let n = 0; n < length;) {
+      const from = this.at;
+      n = this.skipBufferedTexts(ends, n, nBytes);
+      if (this.at > from) parts.push(this.piece.subarray(from, this.at));
+      nBytes += this.at - from;
+      if (n === length) break;
+      const byteLength = await this.readCount(what, 1, maxBytes);
+      parts.push(NO_PREFIX, await this.takeText(byteLength, what));
+      nBytes += PREFIX_BYTES + byteLength;
+      ends[n++] = nBytes;
     }
-    return strings;
+    return new TextList(joinBytes(parts), ends, PREFIX_BYTES);
   }
 
-  /** Pushes the strings that lie whole in the piece. */
-  private readBufferedStrings(strings: string[], length: number): void {
+  /**
+   * Passes the strings that lie whole in the piece, and notes where: from the n-th on, the next byte
+   * being number `byteOffset` of the list's.
+   *
+   * @returns The number of the first string not passed.
+   */
+  private skipBufferedTexts(ends: Uint32Array, n: number, byteOffset: number): number {
     const { piece, view } = this;
+    const shift = byteOffset - this.at;
     let at = this.at;
-    while (strings.length < length && at + 8 <= piece.length) {
+    while (n < ends.length && at + PREFIX_BYTES <= piece.length) {
       const byteLength = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
-      const end = at + 8 + byteLength;
+      const end = at + PREFIX_BYTES + byteLength;
       if (end > piece.length) break;
-      strings.push(lenientUtf8.decode(piece.subarray(at + 8, end)));
+      ends[n++] = end + shift;
       at = end;
     }
     this.at = at;
+    return n;
   }
 
   /** A copy of the next `byteLength` bytes, already checked against the file's end by a count. */
@@ -159,10 +181,10 @@ export class HeaderReader {
     );
     const fresh = await this.source.read(begin, nNew, this.signal);
     this.pieceByteOffset += this.at;
-    this.piece = rest.length === 0 ? fresh : concat(rest, fresh);
+    this.piece = rest.length === 0 ? fresh : joinBytes([rest, fresh]);
     this.view = new DataView(this.piece.buffer, this.piece.byteOffset, this.piece.length);
     this.at = 0;
-    this.nextPieceBytes = Math.min(this.nextPieceBytes * 2, MAX_PIECE_BYTES);
+    this.nextPieceBytes = Math.min(this.nextPieceBytes * PIECE_GROWTH, MAX_PIECE_BYTES);
   }
 
   private checkEnd(byteLength: number, what: string): void {
@@ -180,11 +202,4 @@ export class HeaderReader {
       );
     }
   }
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }

@@ -1,5 +1,6 @@
 // Typed getters over a GGUF file's metadata. Absent keys are undefined, wrong types are errors.
 import { KvasirError } from "../errors.ts";
+import { TextList } from "../text-list.ts";
 import type { GgufFile } from "./parse.ts";
 import { describeType, type GgufNumberArray, type GgufValue } from "./value.ts";
 
@@ -53,18 +54,21 @@ export function getBoolean(gguf: WithMetadata, key: string): boolean | undefined
   throw wrongType(gguf, key, "a boolean", value);
 }
 
-/** The file's own array, not a copy; an empty array of any type counts. */
+/** An empty array of any type counts. */
 export function getStringArray(gguf: WithMetadata, key: string): readonly string[] | undefined {
   const value = gguf.metadata.get(key);
   if (value === undefined) return undefined;
-  if (isArrayOf(value, "string")) return value as readonly string[];
+  if (value instanceof TextList) return [...value];
+  if (isEmpty(value)) return [];
   throw wrongType(gguf, key, "an array of strings", value);
 }
 
 export function getBooleanArray(gguf: WithMetadata, key: string): readonly boolean[] | undefined {
   const value = gguf.metadata.get(key);
   if (value === undefined) return undefined;
-  if (isArrayOf(value, "boolean")) return value as readonly boolean[];
+  if (isEmpty(value)) return [];
+  // One look is enough: a GGUF array has one element type.
+  if (Array.isArray(value) && typeof value[0] === "boolean") return value as readonly boolean[];
   throw wrongType(gguf, key, "an array of booleans", value);
 }
 
@@ -82,10 +86,8 @@ export function getNumberArray(
   throw wrongType(gguf, key, "an array of numbers", value);
 }
 
-function isArrayOf(value: GgufValue, type: "string" | "boolean"): boolean {
-  if (ArrayBuffer.isView(value)) return value.byteLength === 0;
-  // One look is enough: a GGUF array has one element type.
-  return Array.isArray(value) && (value.length === 0 || typeof value[0] === type);
+function isEmpty(value: GgufValue): boolean {
+  return typeof value === "object" && value.length === 0;
 }
 
 function wrongType(gguf: WithMetadata, key: string, wanted: string, got: GgufValue): KvasirError {

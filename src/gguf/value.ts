@@ -1,5 +1,6 @@
 // Metadata values of a GGUF file: their types, their limits, and how one is read.
 import { KvasirError } from "../errors.ts";
+import { TextList } from "../text-list.ts";
 import type { HeaderReader } from "./header-reader.ts";
 
 /** Numeric arrays are typed arrays of the file's own type. u64 and i64 past 2^53 stay bigint. */
@@ -17,8 +18,7 @@ export type GgufNumberArray =
   | BigUint64Array
   | BigInt64Array;
 
-export type GgufArray =
-  GgufNumberArray | readonly string[] | readonly boolean[] | readonly GgufArray[];
+export type GgufArray = GgufNumberArray | TextList | readonly boolean[] | readonly GgufArray[];
 
 const MAX_STRING_BYTES = 2 ** 24; // the longest known are chat templates, under 2^17
 const MAX_ARRAY_LENGTH = 2 ** 24; // the longest known are merges, about 2^19
@@ -115,7 +115,7 @@ async function readArray(reader: HeaderReader, key: string, depth: number): Prom
   const length = await reader.readCount(what, minElementBytes(type), maxLength(type));
   const numbers = NUMBER_ARRAYS[type];
   if (numbers) return new numbers[0](await reader.takeBytes(length * numbers[1], what));
-  if (type === TYPE.string) return reader.readStrings(length, what, MAX_STRING_BYTES);
+  if (type === TYPE.string) return reader.readTexts(length, what, MAX_STRING_BYTES);
   if (type === TYPE.bool) {
     const bytes = new Uint8Array(await reader.takeBytes(length, what));
     return Array.from(bytes, (byte) => checkedBoolean(reader, byte, key));
@@ -156,8 +156,9 @@ function checkedBoolean(reader: HeaderReader, byte: number, key: string): boolea
 
 /** How a message names the type of a value: "string", "array of 3 strings". */
 export function describeType(value: GgufValue): string {
+  if (value instanceof TextList) return `array of ${value.length} strings`;
   if (!Array.isArray(value) && !ArrayBuffer.isView(value)) return typeof value;
-  const array = value as GgufArray;
+  const array = value as GgufNumberArray | readonly boolean[] | readonly GgufArray[];
   if (array instanceof BigUint64Array || array instanceof BigInt64Array) {
     return `array of ${array.length} 64-bit integers`;
   }

@@ -11,6 +11,7 @@ import {
   required,
 } from "../gguf/metadata.ts";
 import type { GgufFile } from "../gguf/parse.ts";
+import { TextList } from "../text-list.ts";
 import type { Architecture } from "./architectures/architecture.ts";
 import { ARCHITECTURES } from "./architectures/index.ts";
 import type { LayerConfig, ModelConfig } from "./config.ts";
@@ -144,7 +145,7 @@ function readHeadDim(gguf: GgufFile, prefix: string, hiddenSize: number, nHeads:
 
 function readVocabSize(gguf: GgufFile, hiddenSize: number): number {
   const tokens = gguf.metadata.get("tokenizer.ggml.tokens");
-  const nTokens = Array.isArray(tokens) ? tokens.length : undefined;
+  const nTokens = tokens instanceof TextList ? tokens.length : undefined;
   const embedding = gguf.tensors.get("token_embd.weight");
   if (!embedding) {
     return required(nTokens || undefined, gguf, "tokenizer.ggml.tokens");

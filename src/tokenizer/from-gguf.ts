@@ -1,7 +1,7 @@
-import { createBpe } from "./bpe.ts";
+import { createBpe, type TextEncoding } from "./bpe.ts";
 import { createDecodeStream } from "./decode-stream.ts";
 import { Sha256 } from "./sha256.ts";
-import { createSpecialTokens } from "./special-tokens.ts";
+import { createSpecialTokens, type SpecialTokens } from "./special-tokens.ts";
 import { createSpm } from "./spm.ts";
 import { createTokenBytes } from "./token-bytes.ts";
 import type { TokenDecoder, Tokenizer } from "./tokenizer.ts";
@@ -20,8 +20,13 @@ import { type Metadata, parseVocabulary, TokenType, type Vocabulary } from "./vo
 export function createTokenizer(metadata: Metadata): Tokenizer {
   const vocabulary = parseVocabulary(metadata);
   const { tokens, types, bosToken, addsSpacePrefix } = vocabulary;
-  const encodeText = vocabulary.model === "spm" ? createSpm(vocabulary) : createBpe(vocabulary);
-  const specialTokens = createSpecialTokens(vocabulary);
+  // Made by the first text: a load does not wait for their tables.
+  let encoding: TextEncoding | undefined;
+  let specialTokens: SpecialTokens | undefined;
+  const encodeText: TextEncoding = (text, out) => {
+    encoding ??= vocabulary.model === "spm" ? createSpm(vocabulary) : createBpe(vocabulary);
+    encoding(text, out);
+  };
   const tokenBytes = createTokenBytes(vocabulary);
   const isSpecial = (token: number): boolean =>
     types[token] === TokenType.control || types[token] === TokenType.unknown;
@@ -47,6 +52,7 @@ export function createTokenizer(metadata: Metadata): Tokenizer {
       const out: number[] = [];
       if (addBos && vocabulary.addsBos && bosToken !== undefined) out.push(bosToken);
       let followsSpecial = true;
+      specialTokens ??= createSpecialTokens(vocabulary);
       for (const fragment of specialTokens.split(wellFormed(text), parseSpecial)) {
         if (typeof fragment === "number") out.push(fragment);
         else encodeText(addsSpacePrefix && followsSpecial ? ` ${fragment}` : fragment, out);
@@ -60,7 +66,7 @@ export function createTokenizer(metadata: Metadata): Tokenizer {
       for (let i = 0; i < ids.length; i++) pieces.push(decoder.push(ids[i]!));
       return pieces.join("") + decoder.end();
     },
-    piece: (token) => tokens[token] ?? "",
+    piece: (token) => tokens.at(token) ?? "",
     isSpecial,
     decodeStream,
   };
@@ -77,8 +83,8 @@ function hashVocabulary(vocabulary: Vocabulary): string {
   const settings = [model, preTokenizerName, bosToken, eosToken, addsBos, addsSpacePrefix];
   const encoder = new TextEncoder();
   return new Sha256()
-    .update(encoder.encode(tokens.join("\0")))
-    .update(encoder.encode(merges.join("\0")))
+    .update(encoder.encode([...tokens].join("\0")))
+    .update(encoder.encode([...merges].join("\0")))
     .update(types)
     .update(bytesOf(scores))
     .update(encoder.encode(JSON.stringify([...settings, ...vocabulary.stopTokens])))

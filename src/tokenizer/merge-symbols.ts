@@ -1,20 +1,21 @@
 import { BigramQueue } from "./bigram-queue.ts";
 
 /**
- * The score of joining text[begin, middle) and text[middle, end), undefined where they don't join.
- * Offsets in UTF-16 code units.
+ * The score of joining the stretches [begin, middle) and [middle, end) of a text, undefined where they
+ * don't join.
  */
 export type JoinScore = (begin: number, middle: number, end: number) => number | undefined;
 
 /**
- * Byte-pair merging: begins with the characters, and again and again joins the neighbours with the
- * highest score, of equal scores the leftmost.
+ * Byte-pair merging: begins with the symbols of a text, and again and again joins the neighbours with
+ * the highest score, of equal scores the leftmost.
  *
+ * @param bounds Where the symbols begin, ascending, and where the last one ends.
  * @param score f32 precision.
- * @returns What is left at the end, in order. O(n log n).
+ * @returns The bounds that are left at the end. O(n log n).
  */
-export function mergeSymbols(text: string, score: JoinScore): string[] {
-  const symbols = splitCharacters(text);
+export function mergeSymbols(bounds: readonly number[], score: JoinScore): number[] {
+  const symbols = link(bounds);
   const { begin, end, previous, next } = symbols;
   const nSymbols = begin.length;
   // One bigram per pair of neighbours, and at most two more per merge.
@@ -40,11 +41,9 @@ export function mergeSymbols(text: string, score: JoinScore): string[] {
     propose(left, after);
   }
 
-  const pieces: string[] = [];
-  for (let i = nSymbols > 0 ? 0 : -1; i !== -1; i = next[i]!) {
-    pieces.push(text.slice(begin[i], end[i]));
-  }
-  return pieces;
+  const left: number[] = bounds.slice(0, 1);
+  for (let i = nSymbols > 0 ? 0 : -1; i !== -1; i = next[i]!) left.push(end[i]!);
+  return left;
 }
 
 const MERGED = -2;
@@ -57,18 +56,15 @@ interface Symbols {
   readonly next: Int32Array; // -1 at the end, MERGED once part of the left neighbour
 }
 
-function splitCharacters(text: string): Symbols {
-  const starts: number[] = [];
-  for (let i = 0; i < text.length; i += text.codePointAt(i)! > 0xffff ? 2 : 1) starts.push(i);
-  const nSymbols = starts.length;
+function link(bounds: readonly number[]): Symbols {
+  const nSymbols = Math.max(0, bounds.length - 1);
   const symbols = {
-    begin: Uint32Array.from(starts),
-    end: new Uint32Array(nSymbols),
+    begin: Uint32Array.from(bounds.slice(0, nSymbols)),
+    end: Uint32Array.from(bounds.slice(1)),
     previous: new Int32Array(nSymbols),
     next: new Int32Array(nSymbols),
   };
   for (let i = 0; i < nSymbols; i++) {
-    symbols.end[i] = starts[i + 1] ?? text.length;
     symbols.previous[i] = i - 1;
     symbols.next[i] = i + 1 < nSymbols ? i + 1 : -1;
   }

@@ -7,14 +7,18 @@ export interface PreTokenizer {
   readonly addsBos: boolean;
 }
 
-const GPT2_WORDS =
-  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+// Unicode's: JavaScript's \s has U+FEFF and lacks U+0085.
+const SPACE = "\\p{White_Space}";
+const SPACES = `${SPACE}+(?!\\P{White_Space})|${SPACE}+`;
+const SIGNS = ` ?[^${SPACE}\\p{L}\\p{N}]+`;
+
+const GPT2_WORDS = `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+|${SIGNS}|${SPACES}`;
 
 // Llama 3 and Qwen 2 differ only in how many digits a word may hold.
 const llama3Words = (digits: string): string =>
   "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])" +
-  `|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*` +
-  "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+  `|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}|${SIGNS}[\\r\\n]*` +
+  `|${SPACE}*[\\r\\n]+|${SPACES}`;
 
 const plain = (...patterns: string[]): PreTokenizer => ({
   patterns,

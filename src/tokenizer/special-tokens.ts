@@ -39,8 +39,10 @@ export function createSpecialTokens(vocabulary: Vocabulary): SpecialTokens {
 
 function specialTokens(vocabulary: Vocabulary, types: readonly number[]): SpecialToken[] {
   const found: SpecialToken[] = [];
-  vocabulary.tokens.forEach((text, token) => {
-    if (text !== "" && types.includes(vocabulary.types[token]!)) found.push({ token, text });
+  vocabulary.types.forEach((type, token) => {
+    if (!types.includes(type)) return;
+    const text = vocabulary.tokens.at(token) ?? "";
+    if (text !== "") found.push({ token, text });
   });
   return found;
 }

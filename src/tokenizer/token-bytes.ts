@@ -1,3 +1,4 @@
+import { byteAlphabet } from "./byte-alphabet.ts";
 import { SPACE_SIGN } from "./spm.ts";
 import { TokenType, type Vocabulary } from "./vocabulary.ts";
 
@@ -7,11 +8,11 @@ export type TokenBytes = (token: number) => Uint8Array;
 export function createTokenBytes(vocabulary: Vocabulary): TokenBytes {
   const { tokens, types, model } = vocabulary;
   const encoder = new TextEncoder();
-  const byteOf = byteOfCharacter();
+  const byteOf = new Map(byteAlphabet().map((character, byte) => [character, byte]));
   const nothing = new Uint8Array(0);
 
   return (token) => {
-    const text = tokens[token];
+    const text = tokens.at(token);
     if (text === undefined) {
       throw new RangeError(
         `Cannot decode token: it must be an integer from 0 to ${tokens.length - 1}, got ${token}`,
@@ -45,19 +46,4 @@ function byteLevelBytes(
     else bytes.push(byte);
   }
   return Uint8Array.from(bytes);
-}
-
-/**
- * GPT-2's alphabet: every byte has a visible character. Printable Latin-1 stands for itself, the
- * other 68 bytes are, in order, U+0100 and on.
- */
-function byteOfCharacter(): Map<string, number> {
-  const byteOf = new Map<string, number>();
-  let nShifted = 0;
-  for (let byte = 0; byte < 256; byte++) {
-    const isPrintable =
-      (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xff && byte !== 0xad);
-    byteOf.set(String.fromCharCode(isPrintable ? byte : 0x100 + nShifted++), byte);
-  }
-  return byteOf;
 }

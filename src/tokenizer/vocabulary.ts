@@ -1,4 +1,5 @@
 import { KvasirError } from "../errors.ts";
+import { TextList } from "../text-list.ts";
 import { PRE_TOKENIZERS, type PreTokenizer } from "./pre-tokenizers.ts";
 
 /** Values of `tokenizer.ggml.token_type`. */
@@ -17,12 +18,11 @@ export interface Vocabulary {
   /** undefined for spm. */
   readonly preTokenizer: PreTokenizer | undefined;
   readonly preTokenizerName: string;
-  readonly tokens: readonly string[]; // [vocabSize]
-  readonly tokenOf: ReadonlyMap<string, number>;
+  readonly tokens: TextList; // [vocabSize]
   readonly types: Uint8Array; // [vocabSize], TokenType
   readonly scores: Float32Array; // [vocabSize] for spm, else empty
   /** "left right", the first merges first; empty for spm. */
-  readonly merges: readonly string[];
+  readonly merges: TextList;
   readonly bosToken: number | undefined;
   readonly eosToken: number | undefined;
   readonly unknownToken: number | undefined;
@@ -31,7 +31,7 @@ export interface Vocabulary {
   readonly addsSpacePrefix: boolean;
 }
 
-/** Metadata of a GGUF file: strings, numbers, booleans, arrays of them. */
+/** Metadata of a GGUF file: strings, numbers, booleans, arrays of them; texts as a `TextList` too. */
 export type Metadata = ReadonlyMap<string, unknown>;
 
 const MODELS: ReadonlyMap<string, "bpe" | "spm"> = new Map([
@@ -60,6 +60,9 @@ const CONTROL_TEXTS = [
   ...["<|repo_name|>", "<|file_sep|>"],
 ];
 
+/** More than any of these takes. */
+const MAX_NAMED_BYTES = 64;
+
 /**
  * Reads and checks the `tokenizer.ggml.*` keys.
  *
@@ -73,10 +76,7 @@ export function parseVocabulary(metadata: Metadata): Vocabulary {
     model === "bpe" ? supported(PRE_TOKENIZERS, "pre-tokenizer", preTokenizerName) : undefined;
 
   const tokens = texts(metadata, "tokens");
-  const tokenOf = new Map<string, number>();
-  tokens.forEach((token, i) => {
-    if (!tokenOf.has(token)) tokenOf.set(token, i);
-  });
+  const named = findTexts(tokens, [...STOP_TEXTS, ...CONTROL_TEXTS]);
   const id = (key: string, fallback?: number): number | undefined => {
     const token = count(metadata, `${key}_token_id`) ?? fallback;
     return token !== undefined && token < tokens.length ? token : undefined;
@@ -84,12 +84,7 @@ export function parseVocabulary(metadata: Metadata): Vocabulary {
   const isSpm = model === "spm"; // SPM files may leave out what sentencepiece takes for granted
   const bosToken = id("bos", isSpm ? 1 : undefined);
   const eosToken = id("eos", isSpm ? 2 : undefined);
-  const stopTokens = [
-    eosToken,
-    id("eot"),
-    id("eom"),
-    ...STOP_TEXTS.map((stop) => tokenOf.get(stop)),
-  ];
+  const stopTokens = [eosToken, id("eot"), id("eom"), ...STOP_TEXTS.map((stop) => named.get(stop))];
   const wantsBos = flag(metadata, "add_bos_token") ?? (isSpm || preTokenizer?.addsBos === true);
 
   return {
@@ -97,12 +92,11 @@ export function parseVocabulary(metadata: Metadata): Vocabulary {
     preTokenizer,
     preTokenizerName,
     tokens,
-    tokenOf,
-    types: tokenTypes(metadata, tokenOf, tokens.length),
+    types: tokenTypes(metadata, named, tokens.length),
     scores: isSpm
-      ? Float32Array.from(numbers(metadata, "scores", tokens.length))
+      ? new Float32Array(numbers(metadata, "scores", tokens.length))
       : new Float32Array(0),
-    merges: isSpm ? [] : texts(metadata, "merges"),
+    merges: isSpm ? TextList.of([]) : texts(metadata, "merges"),
     bosToken,
     eosToken,
     unknownToken: id("unknown", isSpm ? 0 : undefined),
@@ -112,16 +106,37 @@ export function parseVocabulary(metadata: Metadata): Vocabulary {
   };
 }
 
+/** The first token of each text that is one; makes strings only of those that begin like any. */
+function findTexts(tokens: TextList, texts: readonly string[]): ReadonlyMap<string, number> {
+  const encoder = new TextEncoder();
+  const mayBe = new Uint8Array(256 * MAX_NAMED_BYTES); // by first byte and length
+  for (const text of texts) {
+    const bytes = encoder.encode(text);
+    mayBe[256 * bytes.byteLength + bytes[0]!] = 1;
+  }
+  const wanted = new Set(texts);
+  const found = new Map<string, number>();
+  const { bytes, ends } = tokens;
+  for (let i = 0; i < ends.length; i++) {
+    const start = tokens.start(i);
+    const length = ends[i]! - start;
+    if (length >= MAX_NAMED_BYTES || mayBe[256 * length + bytes[start]!] !== 1) continue;
+    const text = tokens.at(i) ?? "";
+    if (wanted.has(text) && !found.has(text)) found.set(text, i);
+  }
+  return found;
+}
+
 function tokenTypes(
   metadata: Metadata,
-  tokenOf: ReadonlyMap<string, number>,
+  named: ReadonlyMap<string, number>,
   vocabSize: number,
 ): Uint8Array {
   const types = metadata.has("tokenizer.ggml.token_type")
-    ? Uint8Array.from(numbers(metadata, "token_type", vocabSize))
+    ? new Uint8Array(numbers(metadata, "token_type", vocabSize))
     : new Uint8Array(vocabSize).fill(TokenType.normal);
   for (const control of CONTROL_TEXTS) {
-    const token = tokenOf.get(control);
+    const token = named.get(control);
     if (token !== undefined) types[token] = TokenType.control;
   }
   return types;
@@ -166,9 +181,12 @@ function count(metadata: Metadata, key: string): number | undefined {
   throw badValue(key, "an integer of at least 0", value);
 }
 
-function texts(metadata: Metadata, key: string): readonly string[] {
+function texts(metadata: Metadata, key: string): TextList {
   const value = metadata.get(`tokenizer.ggml.${key}`);
-  if (Array.isArray(value) && value.every((entry) => typeof entry === "string")) return value;
+  if (value instanceof TextList) return value;
+  if (Array.isArray(value) && value.every((entry) => typeof entry === "string")) {
+    return TextList.of(value);
+  }
   throw badValue(key, "an array of strings", value);
 }
 

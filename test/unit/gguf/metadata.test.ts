@@ -9,6 +9,7 @@ import {
   getStringArray,
   required,
 } from "../../../src/gguf/metadata.ts";
+import { TextList } from "../../../src/text-list.ts";
 import type { GgufValue } from "../../../src/gguf/value.ts";
 
 const metadata = new Map<string, GgufValue>([
@@ -17,7 +18,7 @@ const metadata = new Map<string, GgufValue>([
   ["big", 2n ** 60n],
   ["nan", Number.NaN],
   ["yes", true],
-  ["texts", ["a", "b"]],
+  ["texts", TextList.of(["a", "b"])],
   ["flags", [true]],
   ["floats", new Float32Array([1, 2])],
   ["longs", new BigUint64Array(1)],
