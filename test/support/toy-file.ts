@@ -1,6 +1,7 @@
 // GGUF files for tests: a toy with something changed, and a synthetic llama of any shape.
 import { parseGguf } from "../../src/gguf/parse.ts";
 import { BufferSource } from "../../src/gguf/sources.ts";
+import { TextList } from "../../src/text-list.ts";
 import type { TensorTypeName } from "../../src/gguf/tensor-type.ts";
 import { type WriterFile, writeGguf, type WriterTensor, type WriterValue } from "./gguf-writer.ts";
 import { Rng } from "./rng.ts";
@@ -18,7 +19,11 @@ export async function contentsOf(bytes: Uint8Array): Promise<Contents> {
     const data = await info.source.read(info.byteOffset, info.byteLength);
     tensors.push({ name, type: info.type.name, dims: info.dims, data });
   }
-  const metadata = Object.fromEntries(gguf.metadata) as Record<string, WriterValue>;
+  const plain = [...gguf.metadata].map(([key, value]) => [
+    key,
+    value instanceof TextList ? [...value] : value,
+  ]);
+  const metadata = Object.fromEntries(plain) as Record<string, WriterValue>;
   return { metadata, tensors };
 }
 
