@@ -12,7 +12,9 @@ const BINDING =
 const problems = [];
 const files = filesOf(folder);
 const libraries = files.filter((path) => dirname(path) === "lib").map((path) => basename(path));
-const kernels = files.filter((path) => dirname(path) !== "lib");
+/** Other texts for a library: lib/<variant>/<library>.wgsl. */
+const variants = files.filter((path) => dirname(dirname(path)) === "lib");
+const kernels = files.filter((path) => !path.startsWith("lib/"));
 for (const path of kernels) {
   checkKernel(basename(path), readFileSync(join(folder, `${path}.wgsl`), "utf8"));
 }
@@ -21,9 +23,13 @@ for (const name of libraries) {
   checkText(`lib/${name}`, code);
   if (/@compute|@group/.test(code)) problems.push(`lib/${name}: holds more than functions`);
 }
+for (const path of variants) checkVariant(path, readFileSync(join(folder, `${path}.wgsl`), "utf8"));
 for (const problem of problems) say(problem);
 if (problems.length > 0) process.exitCode = 1;
-else say(`shaders: ${kernels.length} kernels and ${libraries.length} libraries are in order`);
+else {
+  const libs = `${libraries.length} libraries and ${variants.length} variants of them`;
+  say(`shaders: ${kernels.length} kernels, ${libs} are in order`);
+}
 
 function filesOf(path) {
   const names = readdirSync(path, { recursive: true }).filter((name) => name.endsWith(".wgsl"));
@@ -68,8 +74,26 @@ function checkKernel(name, code) {
   checkReference(text, fail);
 }
 
+/** A kernel calls either text: the variant has the plain one's functions, and no directive. */
+function checkVariant(path, code) {
+  const name = basename(path);
+  checkText(path, code);
+  if (/@compute|@group/.test(code)) problems.push(`${path}: holds more than functions`);
+  if (/^(enable|requires|diagnostic)/m.test(code)) problems.push(`${path}: has a directive`);
+  if (!libraries.includes(name)) return problems.push(`${path}: there is no library ${name}`);
+  const own = signatures(code);
+  const plain = signatures(readFileSync(join(folder, "lib", `${name}.wgsl`), "utf8"));
+  for (const signature of plain) {
+    if (!own.includes(signature)) problems.push(`${path}: has no ${signature}`);
+  }
+}
+
+function signatures(code) {
+  return [...code.matchAll(/^(fn [^{]+?) \{/gm)].map(([, text]) => text.replace(/\s+/g, " "));
+}
+
 function checkReference(text, fail) {
-  const [, file, symbols] = /^Reference: ([\w/.]+)#([\w#, ]+)/m.exec(text) ?? [];
+  const [, file, symbols] = /^Reference: ([\w/.-]+)#([\w#, ]+)/m.exec(text) ?? [];
   const path = join(root, "src", file ?? "");
   if (file === undefined || !existsSync(path)) return fail("the reference is no file of src");
   const code = readFileSync(path, "utf8");

@@ -3,10 +3,20 @@ import { create } from "webgpu";
 import type { Engine } from "../../src/engine/engine.ts";
 import { frequenciesOf } from "../../src/engine/reference/ops.ts";
 import { createWebGpuEngine, type WebGpuOptions } from "../../src/engine/webgpu/create.ts";
+import type { VariantReport } from "../../src/engine/webgpu/variants/self-test.ts";
 
 const gpu = create([]);
 
 export async function webGpuEngine(options: Partial<WebGpuOptions> = {}): Promise<Engine> {
+  return (await openWebGpu(options)).engine;
+}
+
+/** The engine with what became of its variants, and the adapter's features. */
+export async function openWebGpu(options: Partial<WebGpuOptions> = {}): Promise<{
+  readonly engine: Engine;
+  readonly variants: readonly VariantReport[];
+  readonly features: ReadonlySet<string>;
+}> {
   const own = { gpu, ropeFrequencies: frequenciesOf, allowsSoftware: true };
   const result = await createWebGpuEngine({ ...own, ...options });
   if ("refusal" in result) {
@@ -14,5 +24,6 @@ export async function webGpuEngine(options: Partial<WebGpuOptions> = {}): Promis
       `These tests need WebGPU, ${result.refusal}: install Chromium or a Vulkan driver`,
     );
   }
-  return result.engine;
+  const adapter = await gpu.requestAdapter();
+  return { ...result, features: new Set(adapter?.features) };
 }

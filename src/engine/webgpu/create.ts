@@ -2,7 +2,10 @@
 import type { Engine } from "../engine.ts";
 import { type DeviceOptions, isSoftware, openDevice, USAGE } from "./device/device.ts";
 import { WebGpuEngine } from "./engine.ts";
+import type { Variant } from "./device/variant.ts";
 import type { FrequenciesOf } from "./ops/rope-frequencies.ts";
+import { chooseVariants, type VariantReport } from "./variants/self-test.ts";
+import { VARIANTS } from "./variants/table.ts";
 
 const MAP_READ_MODE = 0x1; // GPUMapMode.READ
 /** About what a decode step of a small model takes. */
@@ -19,9 +22,13 @@ export interface WebGpuOptions extends DeviceOptions {
   readonly allowsSoftware?: boolean;
   /** What callers may hold at once, bytes. Default: no limit but the device's. */
   readonly maxBytes?: number;
+  /** Tried on the device, and used where they work. Default: all that there are. */
+  readonly variants?: readonly Variant[];
 }
 
-export type WebGpuResult = { readonly engine: Engine } | { readonly refusal: string };
+export type WebGpuResult =
+  | { readonly engine: Engine; readonly variants: readonly VariantReport[] }
+  | { readonly refusal: string };
 
 /** An engine on the fastest adapter, or why there is none. */
 export async function createWebGpuEngine(options: WebGpuOptions): Promise<WebGpuResult> {
@@ -38,7 +45,8 @@ export async function createWebGpuEngine(options: WebGpuOptions): Promise<WebGpu
   const device = await openDevice(adapter, options);
   if (device === null) return { refusal: "the adapter gives no device" };
   const readAhead = stepsWithin(await readMilliseconds(device.device));
-  return { engine: new WebGpuEngine(device, ropeFrequencies, readAhead, maxBytes) };
+  const variants = await chooseVariants(device, options.variants ?? VARIANTS);
+  return { engine: new WebGpuEngine(device, ropeFrequencies, readAhead, maxBytes), variants };
 }
 
 /** How long the host waits for 4 bytes; Deno and Firefox look for finished work on a timer. */

@@ -2,6 +2,7 @@
 //
 // WebGPU reports failures late: what is found here is thrown by the next `check`, which `read` awaits.
 import { KvasirError } from "../../../errors.ts";
+import type { Variant } from "./variant.ts";
 
 /** The numbers of GPUBufferUsage: a constant that not every platform has as a global. */
 export const USAGE = {
@@ -24,6 +25,8 @@ const USED_LIMITS = [
 
 const USED_FEATURES: readonly GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query"];
 
+/** The smallest that WebGPU allows. */
+const MIN_SUBGROUP_SIZE = 4;
 /** For a device that failed to say whether it is lost. */
 const LOSS_WAIT_MS = 1000;
 
@@ -52,6 +55,8 @@ export class GpuDevice {
   readonly maxBufferBytes: number;
   /** Dawn answers nothing any more once it is collected. */
   readonly platform: GPU | null;
+  /** What kernels are made of here. Set before the first one is made. */
+  variants: readonly Variant[] = [];
   #reservedBytes = 0;
   #nextId = 0;
   #isDestroyed = false;
@@ -83,6 +88,17 @@ export class GpuDevice {
 
   has(feature: GPUFeatureName): boolean {
     return this.device.features.has(feature);
+  }
+
+  /** Whether shaders may name it in `requires`. */
+  hasInLanguage(feature: string): boolean {
+    return this.platform?.wgslLanguageFeatures?.has(feature) ?? false;
+  }
+
+  /** Invocations that every subgroup has at least, a power of two up to 128. */
+  get subgroupSize(): number {
+    const { subgroupMinSize = MIN_SUBGROUP_SIZE } = this.adapterInfo;
+    return Math.min(128, Math.max(MIN_SUBGROUP_SIZE, subgroupMinSize));
   }
 
   /**

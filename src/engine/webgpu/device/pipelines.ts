@@ -1,11 +1,15 @@
 // Shader text and constants -> pipelines, made once each, with explicit layouts read from the text.
 import { assert } from "../../../errors.ts";
+import type { GpuDevice } from "./device.ts";
+import { moduleText, type Variant } from "./variant.ts";
 
 /** A kernel's text: one entry point "main", and library functions behind it. */
 export interface Shader {
   /** The file's name: it labels the pipeline. */
   readonly name: string;
-  readonly code: string;
+  readonly source: string;
+  /** Texts in place of which a variant of the device may have its own. */
+  readonly libraries: readonly string[];
   /** A workgroup computes a tile: thousands of times what one of the others does. */
   readonly isHeavy: boolean;
 }
@@ -37,7 +41,7 @@ const NO_CONSTANTS: Constants = {};
 
 /** A shader of one file, and the library files whose functions it calls. */
 export function linkShader(name: string, source: string, ...libraries: string[]): Shader {
-  return { name, code: [source, ...libraries].join("\n"), isHeavy: false };
+  return { name, source, libraries, isHeavy: false };
 }
 
 /** The same for a kernel of tiles. */
@@ -46,8 +50,8 @@ export function linkTileShader(name: string, source: string, ...libraries: strin
 }
 
 /** The kinds of the bindings, in order; binding 0 is always the uniform with the parameters. */
-export function bindingTypes({ name, code }: Shader): GPUBufferBindingType[] {
-  const found = [...code.matchAll(BINDING)].map(([, index, kind]) => {
+export function bindingTypes({ name, source }: Shader): GPUBufferBindingType[] {
+  const found = [...source.matchAll(BINDING)].map(([, index, kind]) => {
     const type =
       kind === "uniform" ? "uniform" : kind === "storage, read" ? "read-only-storage" : "storage";
     return [Number(index), type] as const;
@@ -61,13 +65,18 @@ export function bindingTypes({ name, code }: Shader): GPUBufferBindingType[] {
 }
 
 export class Pipelines {
+  readonly #gpu: GpuDevice;
   readonly #device: GPUDevice;
+  readonly #variants: readonly Variant[] | null;
   readonly #modules = new Map<Shader, GPUShaderModule>();
   readonly #kernels = new Map<Shader, Map<string, Kernel>>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
 
-  constructor(device: GPUDevice) {
-    this.#device = device;
+  /** @param variants Default: what the device uses when a kernel is made. */
+  constructor(gpu: GpuDevice, variants?: readonly Variant[]) {
+    this.#gpu = gpu;
+    this.#device = gpu.device;
+    this.#variants = variants ?? null;
   }
 
   /** Made at the first call; `constants` in the same order each time. */
@@ -106,7 +115,9 @@ export class Pipelines {
   #module(shader: Shader): GPUShaderModule {
     let module = this.#modules.get(shader);
     if (module === undefined) {
-      module = this.#device.createShaderModule({ label: shader.name, code: shader.code });
+      const variants = this.#variants ?? this.#gpu.variants;
+      const code = moduleText(shader, variants, this.#gpu.subgroupSize);
+      module = this.#device.createShaderModule({ label: shader.name, code });
       this.#modules.set(shader, module);
     }
     return module;

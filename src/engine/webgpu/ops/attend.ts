@@ -18,12 +18,13 @@ import attendDecode from "../shaders/attend/attend_decode.wgsl";
 import attendMerge from "../shaders/attend/attend_merge.wgsl";
 import attendPrefill from "../shaders/attend/attend_prefill.wgsl";
 import attendStep from "../shaders/attend/attend_step.wgsl";
+import attendReduce from "../shaders/lib/attend_reduce.wgsl";
 import attendRows from "../shaders/lib/attend_rows.wgsl";
 import half from "../shaders/lib/half.wgsl";
 
 const SHADERS = {
-  decode: linkShader("attend_decode", attendDecode, attendRows),
-  step: linkShader("attend_step", attendStep, attendRows, half),
+  decode: linkShader("attend_decode", attendDecode, attendRows, attendReduce),
+  step: linkShader("attend_step", attendStep, attendRows, attendReduce, half),
   merge: linkShader("attend_merge", attendMerge),
   prefill: linkTileShader("attend_prefill", attendPrefill),
 };

@@ -24,7 +24,7 @@ export class OpContext {
   constructor(gpu: GpuDevice) {
     this.gpu = gpu;
     this.recorder = new Recorder(gpu);
-    this.pipelines = new Pipelines(gpu.device);
+    this.pipelines = new Pipelines(gpu);
   }
 
   /**

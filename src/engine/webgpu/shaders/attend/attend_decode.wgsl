@@ -16,7 +16,7 @@
 // Up to four query heads of one kv head share what a workgroup reads.
 // Dispatch: (n_splits, n_heads of this call / N_SHARED rounded up per kv head, 1).
 // Overrides: HEAD_DIM (64), N_SHARED (3), IS_F16 (true), IS_SPLIT (false).
-// Needs: none.   Lib: attend_rows.
+// Needs: none.   Lib: attend_rows, attend_reduce.
 // Reference: engine/reference/engine.ts#attend.  Source: Milakov & Gimelshein 2018 (online softmax).
 
 override HEAD_DIM: u32 = 64u;
@@ -53,7 +53,7 @@ struct AttendParams {
 
 var<workgroup> query: array<vec4f, 256>; // [N_SHARED, HEAD_DIM / 4]
 var<workgroup> weights: array<vec4f, 128>; // [row of the tile], one component per head
-var<workgroup> shared_max: array<vec4f, 16>;
+var<workgroup> shared_max: array<vec4f, 32>;
 var<workgroup> sums: array<vec4f, 256>; // [slice, HEAD_DIM / 4]
 
 @compute @workgroup_size(128)

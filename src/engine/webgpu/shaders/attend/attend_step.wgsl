@@ -16,7 +16,7 @@
 // A workgroup takes a kv head with all (up to four) of its query heads; `length` counts the new row.
 // Dispatch: (1, kv heads of this call, 1).
 // Overrides: HEAD_DIM (64), N_SHARED (3), IS_F16 (true), IS_SPLIT (false).
-// Needs: none.   Lib: attend_rows, half.
+// Needs: none.   Lib: attend_rows, attend_reduce, half.
 // Reference: engine/reference/engine.ts#ropeAppend, #attend.
 
 override HEAD_DIM: u32 = 64u;
@@ -54,7 +54,7 @@ struct AttendParams {
 
 var<workgroup> query: array<vec4f, 256>; // [N_SHARED, HEAD_DIM / 4]
 var<workgroup> weights: array<vec4f, 128>; // [row of the tile], one component per head
-var<workgroup> shared_max: array<vec4f, 16>;
+var<workgroup> shared_max: array<vec4f, 32>;
 var<workgroup> sums: array<vec4f, 256>; // [slice, HEAD_DIM / 4]
 var<workgroup> turned: array<f32, 1280>; // [N_SHARED query heads, then the key; HEAD_DIM]
 

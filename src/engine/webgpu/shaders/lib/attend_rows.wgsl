@@ -1,5 +1,6 @@
 // One token's query heads against the rows of their kv head, for a module with the bindings and room
 // of attend_decode. First a lane takes a row and its scores, then eight channels of every n-th row.
+// Lib: attend_reduce.
 
 const LANES = 128u;
 const LOWEST = -3.0e38;
@@ -26,20 +27,7 @@ fn attend_rows(lane: u32, split: u32, place: vec4u, first_of_group: u32, first_h
     if (row < end && is_near(place.x + row)) {
       score = scores(place.x + row);
     }
-    weights[lane] = score;
-    workgroupBarrier();
-    if (lane < 16u) {
-      var most = weights[lane];
-      for (var k = 1u; k < 8u; k++) {
-        most = max(most, weights[lane + 16u * k]);
-      }
-      shared_max[lane] = most;
-    }
-    workgroupBarrier();
-    var new_top = top;
-    for (var k = 0u; k < 16u; k++) {
-      new_top = max(new_top, shared_max[k]);
-    }
+    let new_top = max(top, max_of_lanes(lane, score));
     let shrink = exp(top - new_top);
     let weight = select(exp(score - new_top), vec4f(0.0), score <= vec4f(LOWEST));
     total = total * shrink + weight;
@@ -77,7 +65,7 @@ fn attend_rows(lane: u32, split: u32, place: vec4u, first_of_group: u32, first_h
     }
     workgroupBarrier();
   }
-  let all = sum_lanes(lane, total);
+  let all = sum_of_lanes(lane, total);
   // One head after the other through the same room; constant indices keep `mixed` in registers.
   let is_used = slice < n_slices;
   let n_heads = min(N_SHARED, params.n_groups - first_of_group);
@@ -199,25 +187,6 @@ fn unpack_eight(words: vec4u) -> array<vec4f, 2> {
     vec4f(unpack2x16float(words.x), unpack2x16float(words.y)),
     vec4f(unpack2x16float(words.z), unpack2x16float(words.w)),
   );
-}
-
-// The sum of every lane's `part`, in all lanes.
-fn sum_lanes(lane: u32, part: vec4f) -> vec4f {
-  weights[lane] = part;
-  workgroupBarrier();
-  if (lane < 16u) {
-    var sum = weights[lane];
-    for (var k = 1u; k < 8u; k++) {
-      sum += weights[lane + 16u * k];
-    }
-    shared_max[lane] = sum;
-  }
-  workgroupBarrier();
-  var sum = vec4f(0.0);
-  for (var k = 0u; k < 16u; k++) {
-    sum += shared_max[k];
-  }
-  return sum;
 }
 
 // Adds the slices of one head and writes it.

@@ -7,7 +7,7 @@
 // | 2       | out    | read_write | vec2u   | [n_tokens, n_slices]: ordered bits, index |
 //
 // Dispatch: (n_slices, n_tokens).
-// Overrides: none.  Needs: none.  Lib: largest.
+// Overrides: none.  Needs: none.  Lib: largest, order.
 // Reference: engine/reference/ops.ts#argmax.
 
 struct Params {

@@ -7,7 +7,7 @@
 // | 2       | out    | read_write | u32     | [n_tokens]                                |
 //
 // Dispatch: (n_tokens, 1).
-// Overrides: none.  Needs: none.  Lib: largest.
+// Overrides: none.  Needs: none.  Lib: largest, order.
 // Reference: engine/reference/ops.ts#argmax.
 
 struct Params {

@@ -17,7 +17,7 @@
 //
 // Dispatch: ceil(n_rows / (WORKGROUP_SIZE / lanes)) workgroups, over x and y; `lanes` invocations
 // for each row.
-// Overrides: N_TOKENS (1), IS_GATED (false).  Needs: none.  Lib: weights, activate.
+// Overrides: N_TOKENS (1), IS_GATED (false).  Needs: none.  Lib: weights, activate, sum_lanes.
 // Reference: engine/reference/engine.ts#normProject, #projectAdd, #normGateUp.
 
 struct Params {
@@ -130,16 +130,9 @@ fn main(
   // Lane t finishes token t.
   var sum = vec3f(0.0);
   for (var t = 0u; t < N_TOKENS; t++) {
-    partials[local] = sums[t];
-    workgroupBarrier();
-    for (var step = lanes / 2u; step > 0u; step >>= 1u) {
-      if (lane < step) {
-        partials[local] += partials[local + step];
-      }
-      workgroupBarrier();
-    }
+    let all = sum_lanes(local, lanes, sums[t]);
     if (lane == t) {
-      sum = partials[local - lane].xyz;
+      sum = all.xyz;
     }
     if (t + 1u < N_TOKENS) {
       workgroupBarrier();

@@ -11,7 +11,7 @@
 // | 3       | out    | read_write | f32     | [n_tokens, out_stride] |
 //
 // Dispatch: (n_tokens, 1); one workgroup for each token.
-// Overrides: HAS_NORM (true), IS_ADDED (false).  Needs: none.  Lib: none.
+// Overrides: HAS_NORM (true), IS_ADDED (false).  Needs: none.  Lib: sum_workgroup.
 // Reference: engine/reference/ops.ts#rmsNorm.
 
 struct Params {
@@ -33,8 +33,6 @@ override IS_ADDED: bool = false;
 
 const WORKGROUP_SIZE = 128u;
 
-var<workgroup> partials: array<f32, WORKGROUP_SIZE>;
-
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(local_invocation_index) local: u32,
@@ -50,15 +48,7 @@ fn main(
     for (var c = local; c < n_cols; c += WORKGROUP_SIZE) {
       sum = fma(x[origin + c], x[origin + c], sum);
     }
-    partials[local] = sum;
-    workgroupBarrier();
-    for (var step = WORKGROUP_SIZE / 2u; step > 0u; step >>= 1u) {
-      if (local < step) {
-        partials[local] += partials[local + step];
-      }
-      workgroupBarrier();
-    }
-    factor = 1.0 / sqrt(partials[0] / f32(n_cols) + params.eps);
+    factor = 1.0 / sqrt(sum_workgroup(local, sum) / f32(n_cols) + params.eps);
   }
   let to = params.out_at + token * params.out_stride;
   for (var c = local; c < params.out_stride; c += WORKGROUP_SIZE) {

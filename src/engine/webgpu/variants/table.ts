@@ -1,0 +1,28 @@
+// All variants, in one table: what each needs and which library files of shaders it replaces.
+import type { Variant } from "../device/variant.ts";
+import attendReduce from "../shaders/lib/attend_reduce.wgsl";
+import largest from "../shaders/lib/largest.wgsl";
+import attendReduceBySubgroups from "../shaders/lib/subgroups/attend_reduce.wgsl";
+import largestBySubgroups from "../shaders/lib/subgroups/largest.wgsl";
+import sumLanesBySubgroups from "../shaders/lib/subgroups/sum_lanes.wgsl";
+import sumWorkgroupBySubgroups from "../shaders/lib/subgroups/sum_workgroup.wgsl";
+import sumLanes from "../shaders/lib/sum_lanes.wgsl";
+import sumWorkgroup from "../shaders/lib/sum_workgroup.wgsl";
+import { reduceTests } from "./reduce-tests.ts";
+
+/** The plain variant is what remains where none of these works. */
+export const VARIANTS: readonly Variant[] = [
+  {
+    name: "subgroups",
+    feature: "subgroups",
+    languageFeature: null,
+    directive: "enable subgroups;",
+    libraries: new Map([
+      [attendReduce, attendReduceBySubgroups],
+      [largest, largestBySubgroups],
+      [sumLanes, sumLanesBySubgroups],
+      [sumWorkgroup, sumWorkgroupBySubgroups],
+    ]),
+    tests: reduceTests(),
+  },
+];
