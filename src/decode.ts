@@ -4,9 +4,13 @@ import type { KvCache } from "./cache/kv-cache.ts";
 import type { StepProbe } from "./compressor.ts";
 import { allocAll } from "./engine/alloc-all.ts";
 import type { EngineBuffer, LayerRows } from "./engine/engine.ts";
+import { assert } from "./errors.ts";
 import type { Transformer, Workspace } from "./model/transformer.ts";
+import { type Drawn, type DrawRule, MAX_CANDIDATES } from "./sampler/draw-rule.ts";
 
 const F32_BYTES = 4;
+/** As in `Engine.draw`: what comes before the candidates. */
+const DRAWN_WORDS = 5;
 
 export class Decoder {
   readonly #transformer: Transformer;
@@ -19,7 +23,11 @@ export class Decoder {
   readonly #tokenWord = new Uint32Array(1);
   readonly #tokenBytes = new Uint8Array(this.#tokenWord.buffer);
   readonly #rows: readonly LayerRows[];
-  #logits: EngineBuffer | undefined;
+  #drawn: EngineBuffer | undefined;
+  /** Those of the newest steps, in a ring. */
+  readonly #logits: EngineBuffer[] = [];
+  #nKept = 1;
+  #slot = 0;
 
   constructor(transformer: Transformer, cache: KvCache) {
     const { engine, config } = transformer;
@@ -67,6 +75,16 @@ export class Decoder {
     this.#step(this.#best, null);
   }
 
+  /** As `step` with the token of the last `draw`, which nobody need have read yet. */
+  stepDrawn(): void {
+    this.#step(this.#drawnBuffer(), null);
+  }
+
+  /** From now on `logits` can tell those of the newest `n` steps. */
+  keepLogits(n: number): void {
+    this.#nKept = Math.max(this.#nKept, n);
+  }
+
   /** Takes the logits of the last of `nTokens` hidden states that prefill made. */
   takeLast(hidden: EngineBuffer, nTokens: number): void {
     const { engine, config } = this.#transformer;
@@ -83,23 +101,45 @@ export class Decoder {
     return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   }
 
-  /** f32[vocabSize], a copy. */
-  async logits(): Promise<Float32Array> {
+  /** A token drawn by the logits where they are: see `Engine.draw`, which must be there. */
+  async draw(rule: DrawRule, fraction: number): Promise<Drawn> {
     const { engine, config } = this.#transformer;
-    const bytes = await engine.read(this.#logitsBuffer(), 0, F32_BYTES * config.vocabSize);
+    const { nCandidates } = rule;
+    const drawn = this.#drawnBuffer();
+    assert(engine.draw !== undefined, "the engine draws");
+    engine.draw(drawn, this.#logitsBuffer(), config.vocabSize, rule, fraction);
+    const bytes = await engine.read(drawn, 0, F32_BYTES * (DRAWN_WORDS + 2 * nCandidates));
+    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / F32_BYTES);
+    const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
+    const [token = 0] = words;
+    const [, highest = 0, total = 0, before = 0, own = 0] = floats;
+    const tokens = words.subarray(DRAWN_WORDS, DRAWN_WORDS + nCandidates);
+    const logits = floats.subarray(DRAWN_WORDS + nCandidates);
+    return { token, highest, total, before, own, candidates: { tokens, logits } };
+  }
+
+  /**
+   * f32[vocabSize], a copy.
+   * @param nBack Steps ago; less than `keepLogits` was told.
+   */
+  async logits(nBack = 0): Promise<Float32Array> {
+    const { engine, config } = this.#transformer;
+    const slot = (this.#slot - nBack + this.#nKept) % this.#nKept;
+    const bytes = await engine.read(this.#logitsBuffer(slot), 0, F32_BYTES * config.vocabSize);
     return new Float32Array(bytes.buffer, bytes.byteOffset, config.vocabSize);
   }
 
   dispose(): void {
     const { engine } = this.#transformer;
     this.#transformer.freeWorkspace(this.#workspace);
-    const own = [this.#x, this.#token, this.#best, ...this.#tables];
-    for (const buffer of own) engine.free(buffer);
-    if (this.#logits !== undefined) engine.free(this.#logits);
+    const own = [this.#x, this.#token, this.#best, ...this.#tables, ...this.#logits];
+    // Slots of the ring that no step has come to yet are holes.
+    for (const buffer of [...own, this.#drawn]) if (buffer !== undefined) engine.free(buffer);
   }
 
   #step(token: EngineBuffer, probe: StepProbe | null): void {
-    const logits = this.#logitsBuffer();
+    const slot = (this.#slot + 1) % this.#nKept;
+    const logits = this.#logitsBuffer(slot);
     const { seen } = this.#cache;
     try {
       this.#read(token, probe);
@@ -108,6 +148,7 @@ export class Decoder {
       this.#cache.truncate(seen);
       throw error;
     }
+    this.#slot = slot;
     this.#cache.advance(1);
   }
 
@@ -128,8 +169,13 @@ export class Decoder {
     }
   }
 
-  #logitsBuffer(): EngineBuffer {
+  #logitsBuffer(slot = this.#slot): EngineBuffer {
     const { engine, config } = this.#transformer;
-    return (this.#logits ??= engine.alloc(F32_BYTES * config.vocabSize, "logits"));
+    return (this.#logits[slot] ??= engine.alloc(F32_BYTES * config.vocabSize, "logits"));
+  }
+
+  #drawnBuffer(): EngineBuffer {
+    const nWords = DRAWN_WORDS + 2 * MAX_CANDIDATES;
+    return (this.#drawn ??= this.#transformer.engine.alloc(F32_BYTES * nWords, "drawn token"));
   }
 }

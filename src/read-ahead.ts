@@ -1,18 +1,33 @@
-// Greedy decode that does not wait for its tokens: where ops compute later, the next steps are
-// recorded from the token on the device, and what was read too far is taken back. Used by
-// sequence.ts. The tokens are the same with and without.
+// Decode that does not wait for its tokens: where ops compute later, the next steps are recorded from
+// the token on the device, and what was read too far is taken back. Used by sequence.ts. The tokens are
+// the same with and without.
 import type { KvCache } from "./cache/kv-cache.ts";
 import type { Compressor } from "./compressor.ts";
 import type { Decoder } from "./decode.ts";
+import type { Drawn, DrawRule } from "./sampler/draw-rule.ts";
+import type { Sampler } from "./sampler/sampler.ts";
+
+/** Tokens at most that the host chooses by itself after draws that told it too little. */
+const MAX_PAUSE = 64;
+
+/** How tokens are chosen where they are computed. */
+interface Chooser<Choice> {
+  /** Records the choice by the logits at hand, the `n`-th from the one that is asked for. */
+  readonly choose: (n: number) => Promise<Choice>;
+  /** Records the step of the token that was chosen last. */
+  readonly step: () => void;
+}
 
 export class ReadAhead {
   readonly #cache: KvCache;
   readonly #compressor: Compressor;
   readonly #decoder: Decoder;
   readonly #limit: number;
-  /** The best tokens that are being read, oldest first: one after each step that runs ahead. */
-  #best: Promise<number>[] = [];
+  /** The choices that are being read, oldest first: one after each step that runs ahead. */
+  #choices: Promise<unknown>[] = [];
   #nSteps = 0;
+  /** Tokens that are not worth a draw: it told too little the last times. */
+  #pause = { left: 0, next: 0 };
 
   /** @param limit Steps ahead at most; 0: none. */
   constructor(
@@ -38,18 +53,41 @@ export class ReadAhead {
    * The most likely next token.
    * @param nMore Steps that may follow: no more are recorded.
    */
-  async best(nMore: number): Promise<number> {
-    if (this.#best.length === this.#nSteps) this.#take();
-    while (this.#nSteps < Math.min(this.#limit, nMore) && this.#canStep()) {
-      this.#decoder.stepBest();
-      this.#nSteps++;
-      this.#take();
-    }
-    const next = this.#best.shift();
-    return next ?? this.#decoder.best();
+  best(nMore: number): Promise<number> {
+    const choose = (): Promise<number> => this.#decoder.best();
+    return this.#next({ choose, step: () => this.#decoder.stepBest() }, nMore);
   }
 
-  /** Whether the token of the last `best` was read already; it counts as read from now on. */
+  /**
+   * The token that `sampler` chooses, drawn where the logits are. Where that tells too little or
+   * another token, the steps that run ahead are taken back.
+   * @param rule The sampler's.
+   * @param nMore As in `best`.
+   */
+  async draw(sampler: Sampler, rule: DrawRule, nMore: number): Promise<number> {
+    const decoder = this.#decoder;
+    if (this.#pause.left > 0) {
+      const logits = await decoder.logits();
+      this.#pause.left--;
+      return sampler.sample(logits, []);
+    }
+    decoder.keepLogits(this.#limit + 1);
+    const choose = (n: number): Promise<Drawn> => decoder.draw(rule, sampler.fraction(n));
+    const drawn = await this.#next({ choose, step: () => decoder.stepDrawn() }, nMore);
+    const confirmed = sampler.confirm(drawn, rule);
+    if (confirmed !== undefined) {
+      this.#pause.next = 0;
+      if (confirmed !== drawn.token) this.takeBack();
+      return confirmed;
+    }
+    const logits = await decoder.logits(this.#nSteps);
+    this.takeBack();
+    const { next } = this.#pause;
+    this.#pause = { left: next, next: Math.min(MAX_PAUSE, Math.max(1, 2 * next)) };
+    return sampler.sample(logits, []);
+  }
+
+  /** Whether the token of the last choice was read already; it counts as read from now on. */
   confirm(): boolean {
     if (this.#nSteps === 0) return false;
     this.#nSteps--;
@@ -58,17 +96,28 @@ export class ReadAhead {
 
   /** Forgets the steps that run ahead. */
   takeBack(): void {
-    this.#best = [];
+    this.#choices = [];
     if (this.#nSteps === 0) return;
     this.#cache.truncate(this.#cache.seen - this.#nSteps);
     this.#nSteps = 0;
   }
 
-  #take(): void {
-    const token = this.#decoder.best();
+  /** All choices between two calls of `takeBack` are of one kind. */
+  async #next<Choice>(chooser: Chooser<Choice>, nMore: number): Promise<Choice> {
+    if (this.#choices.length === this.#nSteps) this.#take(chooser);
+    while (this.#nSteps < Math.min(this.#limit, nMore) && this.#canStep()) {
+      chooser.step();
+      this.#nSteps++;
+      this.#take(chooser);
+    }
+    return (this.#choices.shift() as Promise<Choice> | undefined) ?? chooser.choose(0);
+  }
+
+  #take<Choice>({ choose }: Chooser<Choice>): void {
+    const choice = choose(this.#choices.length);
     // Who does not ask for it any more need not hear that it failed.
-    token.catch(() => {});
-    this.#best.push(token);
+    choice.catch(() => {});
+    this.#choices.push(choice);
   }
 
   /** Whether nothing is to be done between a token and its step. */

@@ -15,6 +15,7 @@ import { KvasirError } from "./errors.ts";
 import type { Transformer } from "./model/transformer.ts";
 import { prefill, type PrefillOptions, type PrefillProgress } from "./prefill.ts";
 import { ReadAhead } from "./read-ahead.ts";
+import type { Sampler } from "./sampler/sampler.ts";
 import type { ResolvedSession } from "./session/session-options.ts";
 import type { CacheUsage, CompressReason, ReadEvent } from "./types.ts";
 
@@ -137,6 +138,18 @@ export class Sequence {
    */
   best(nMore: number): Promise<number> {
     return this.#ahead.best(nMore);
+  }
+
+  /**
+   * The next token as `sampler` chooses it by the logits; steps may then run ahead until `settle`.
+   * @param nMore As in `best`.
+   */
+  async draw(sampler: Sampler, nMore: number): Promise<number> {
+    const { engine, config } = this.#parts.transformer;
+    const canDraw = engine.draw !== undefined && engine.readAhead > 0;
+    const rule = canDraw ? sampler.rule(config.vocabSize) : null;
+    if (rule !== null) return this.#ahead.draw(sampler, rule, nMore);
+    return sampler.sample(await this.decoder.logits(), this.recent);
   }
 
   /** Takes back what was read ahead of the tokens that were shown: an answer ended. */

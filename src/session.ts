@@ -257,11 +257,12 @@ export class LocalSession implements Session {
   /** @param nMore Tokens that may follow. */
   async #choose(options: GenerateOptions, sampler: Sampler, nMore: number): Promise<Choice> {
     const { logprobs } = options;
-    const isPlain = logprobs === undefined && isGreedy(options);
-    if (isPlain) return { token: await this.#lasting.best(nMore) };
+    if (logprobs === undefined) {
+      if (isGreedy(options)) return { token: await this.#lasting.best(nMore) };
+      return { token: await this.#lasting.draw(sampler, nMore) };
+    }
     const logits = await this.#lasting.logits();
     const token = sampler.sample(logits, this.#sequence.recent);
-    if (logprobs === undefined) return { token };
     const { tokenizer } = this.#parts;
     const { logprob, top } = sampler.logprobs(logits, token, logprobs);
     const topLogprobs = top.map((one) => ({ ...one, text: tokenizer.piece(one.token) }));

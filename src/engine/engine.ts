@@ -10,6 +10,7 @@
 // - A platform that is missing is `null` from `createEngine`; a device that goes away is an error
 //   with code `device-lost`.
 import type { TensorTypeName } from "../gguf/tensor-type.ts";
+import type { DrawRule } from "../sampler/draw-rule.ts";
 
 export type EngineName = "reference" | "wasm" | "webgpu";
 
@@ -255,6 +256,21 @@ export interface Engine {
 
   /** out u32[nTokens]: index of the largest of f32[nTokens, nCols], the first on ties. */
   argmax(out: EngineBuffer, logits: EngineBuffer, nTokens: number, nCols: number): void;
+
+  /**
+   * out u32[5 + 2 nCandidates] = a token drawn from `logits` f32[nCols] with the random number
+   * `fraction`, 0 <= fraction < 1, and what the host needs to judge it, in the order of `Drawn`: the
+   * token, f32 bits of highest, total, before and own, the candidates, their logits. The candidates
+   * are exact, sums are f32, and the token is as exact as they are. `nCandidates` is at most 256 and
+   * nCols. Absent where ops compute at once: then the host may as well see the logits.
+   */
+  draw?(
+    out: EngineBuffer,
+    logits: EngineBuffer,
+    nCols: number,
+    rule: DrawRule,
+    fraction: number,
+  ): void;
 
   /**
    * The attention signal `window` (methods.md 0.4): out f32[nHeads, nRows] = sum over the

@@ -1,6 +1,8 @@
 import type { SamplingOptions } from "../types.ts";
 import { allCandidates, type Candidates } from "./candidates.ts";
+import { certainToken } from "./certain-token.ts";
 import { draw } from "./draw.ts";
+import { type Drawn, type DrawRule, drawRuleOf } from "./draw-rule.ts";
 import { argmax } from "./greedy.ts";
 import type { SampleKernels } from "./kernels.ts";
 import { logprobsOf, type TokenLogprobs } from "./logprobs.ts";
@@ -21,6 +23,15 @@ export interface Sampler {
    * @throws {RangeError} When every logit is NaN.
    */
   sample(logits: Float32Array, recent: ArrayLike<number>): number;
+  /** What an engine may draw by in advance; null: `sample` must see all logits. */
+  rule(vocabSize: number): DrawRule | null;
+  /** The random number of the `n`-th choice from now, from 0 on; moves nothing on. */
+  fraction(n: number): number;
+  /**
+   * What `sample` would choose where an engine drew with `fraction(0)`, and moves on as it does.
+   * @returns undefined, and nothing moved on, where `drawn` does not tell.
+   */
+  confirm(drawn: Drawn, rule: DrawRule): number | undefined;
   /** Log-softmax of the raw logits: of the token, and of the `nTop` most likely ones. */
   logprobs(logits: Float32Array, token: number, nTop: number): TokenLogprobs;
 }
@@ -38,12 +49,24 @@ export interface Sampler {
 export function createSampler(options: SamplingOptions, kernels: SampleKernels): Sampler {
   const resolved = resolveSampling(options);
   const random = new Xoshiro128(resolved.seed);
+  const upcoming: number[] = [];
+  const nextFraction = (): number => upcoming.shift() ?? random.nextFraction();
   return {
+    rule: (vocabSize) => drawRuleOf(resolved, vocabSize),
+    fraction(n) {
+      while (upcoming.length <= n) upcoming.push(random.nextFraction());
+      return upcoming[n]!;
+    },
+    confirm(drawn, rule) {
+      const token = certainToken(drawn, rule, this.fraction(0), kernels);
+      if (token !== undefined) nextFraction();
+      return token;
+    },
     sample(logits, recent) {
       const penalized = penalize(logits, recent, resolved);
       const best = argmax(penalized);
       if (resolved.temperature === 0 || penalized[best] === Infinity) return best;
-      const fraction = random.nextFraction();
+      const fraction = nextFraction();
       if (penalized[best] === -Infinity) return best;
       const candidates = cut(allCandidates(withoutNaN(penalized)), resolved, kernels);
       return draw(applyTemperature(candidates, resolved.temperature), fraction, kernels);

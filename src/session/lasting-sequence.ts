@@ -4,6 +4,7 @@
 import type { Segment } from "../compression/segments.ts";
 import { KvasirError } from "../errors.ts";
 import type { Transformer } from "../model/transformer.ts";
+import type { Sampler } from "../sampler/sampler.ts";
 import { type SavedSequence, Sequence, type SequenceParts } from "../sequence.ts";
 import type { ResolvedSession } from "./session-options.ts";
 import type { ReadEvent } from "../types.ts";
@@ -68,6 +69,11 @@ export class LastingSequence {
   /** As `Sequence.best`. */
   best(nMore: number): Promise<number> {
     return this.#persist(() => this.#current.best(nMore));
+  }
+
+  /** As `Sequence.draw`. */
+  draw(sampler: Sampler, nMore: number): Promise<number> {
+    return this.#persist(() => this.#current.draw(sampler, nMore));
   }
 
   /** As `Decoder.logits`. */

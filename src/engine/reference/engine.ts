@@ -21,6 +21,7 @@ import type {
 } from "../engine.ts";
 import type { ReferenceBuffer } from "./buffers.ts";
 import { Ledger, newBuffer, own } from "./buffers.ts";
+import { draw } from "./draw.ts";
 import * as measure from "./measure.ts";
 import * as ops from "./ops.ts";
 import { checkRoom, gatherRows, readHead, writeRow } from "./rows.ts";
@@ -51,6 +52,7 @@ class ReferenceEngine implements Engine {
   readonly isDeferred = false;
   readonly defaults: EngineDefaults;
   readonly codecs = ["f32", "f16", "q8"] as const;
+  readonly draw = draw;
   readonly #f32Types: readonly TensorTypeName[];
   readonly #ledger: Ledger;
   readonly #live = new Set<ReferenceBuffer | ReferenceWeight>();
@@ -294,11 +296,8 @@ class ReferenceEngine implements Engine {
   }
 
   async readQuerySums(sums: EngineBuffer, n: number): Promise<Float64Array> {
-    return new Float64Array(
-      own(sums)
-        .bytes(0, 8 * n)
-        .slice().buffer,
-    );
+    const bytes = own(sums).bytes(0, 8 * n);
+    return new Float64Array(bytes.slice().buffer);
   }
 
   measureOutputs(out: EngineBuffer, rows: LayerRows, weight: Weight, shape: HeadShape): void {
