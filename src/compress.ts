@@ -15,13 +15,7 @@ import {
   toTurns,
   type Turns,
 } from "./compression/keep-lists.ts";
-import type {
-  LayerContext,
-  MethodState,
-  Mutation,
-  SequenceMeta,
-  Signals,
-} from "./compression/method.ts";
+import type { LayerContext, Mutation, SequenceMeta, Signals } from "./compression/method.ts";
 import type { Segment } from "./compression/segments.ts";
 import type { EngineBuffer } from "./engine/engine.ts";
 import { assert } from "./errors.ts";
@@ -37,36 +31,23 @@ import {
   type CompressorMemory,
   type CompressorOptions,
   NOTHING_KNOWN,
+  type Prompt,
   type SequenceCompressor,
   type StepProbe,
 } from "./compressor.ts";
-import { consecutive, followLeader, keptMass, newest } from "./kept-rows.ts";
+import {
+  consecutive,
+  followLeader,
+  keptMass,
+  keptMasses,
+  type KeptMasses,
+  newest,
+} from "./kept-rows.ts";
 import { copyState, layerContext, sequenceOf, stepSequence } from "./signals/method-context.ts";
 import type { ColumnSums } from "./model/transformer.ts";
 import type { CompressionReport } from "./types.ts";
 
 export type { Compressor, CompressorOptions, StepProbe } from "./compressor.ts";
-
-/** Everything that holds for one prompt. */
-interface Prompt {
-  readonly sequence: SequenceMeta;
-  readonly cause: OverflowCause | undefined;
-  readonly stateBefore: MethodState;
-  readonly wasFirst: boolean;
-  readonly budget: readonly Uint32Array[];
-  readonly runs: readonly boolean[];
-  /** Queries of the signal `window`; 0 where it is not needed. */
-  readonly windowSize: number;
-  /** null where nothing is measured. */
-  readonly measurer: Measurer | null;
-  readonly contexts: LayerContext[];
-  readonly signals: Map<number, Partial<Signals>>;
-  readonly requests: Map<number, KeepRequest>;
-  readonly mutations: Mutation[];
-  readonly lists: Map<number, readonly Uint32Array[]>;
-  /** Original positions of the rows that stay, for layers that follow. */
-  readonly positions: Map<number, readonly Uint32Array[]>;
-}
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -132,6 +113,7 @@ class MethodCompressor implements SequenceCompressor {
       measurer: isMeasured ? new Measurer(this.#measureParts(), longest, windowSize) : null,
       contexts: [],
       signals: new Map(),
+      keptMass: new Map(),
       requests: new Map(),
       mutations: [],
       lists: new Map(),
@@ -174,10 +156,16 @@ class MethodCompressor implements SequenceCompressor {
     if (this.#measures(l)) {
       const signals = (await prompt.measurer?.read(l, queries, firstPosition, nQueries)) ?? {};
       const context = this.#context(l, prompt.sequence, prompt.budget, signals);
-      prompt.signals.set(l, signals);
-      prompt.requests.set(l, context);
-      prompt.contexts.push(context);
-      if (!this.needsAllLayers) this.#ask(method.onPrefillLayer?.(context) ?? [], l);
+      const { rows, budget, forced } = context;
+      prompt.requests.set(l, { rows, budget, forced });
+      if (this.needsAllLayers) {
+        prompt.contexts.push(context);
+        prompt.signals.set(l, signals);
+      } else {
+        // Signals of a layer may be as large as its rows: they go with it.
+        this.#ask(method.onPrefillLayer?.(context) ?? [], l);
+        prompt.keptMass.set(l, keptMass(signals, prompt.lists.get(l), rows.length.length));
+      }
     }
     if (this.needsAllLayers) return null;
     this.#follow(l);
@@ -198,7 +186,9 @@ class MethodCompressor implements SequenceCompressor {
     this.#memory.sequence = prompt.cause === undefined ? prompt.sequence : this.#memory.sequence;
     if (prompt.runs.includes(true)) {
       const reason = prompt.cause === undefined ? "prompt" : "overflow";
-      this.#reportOn(reason, prompt.requests, prompt.lists, prompt.signals);
+      const { keptMass, signals, lists } = prompt;
+      const masses = this.needsAllLayers ? this.#massesOf(signals, lists) : keptMass;
+      this.#reportOn(reason, prompt.requests, masses);
     }
     this.#stepBudget = null;
     this.#steps.restart();
@@ -256,7 +246,7 @@ class MethodCompressor implements SequenceCompressor {
     this.#turn(turns);
     this.#steps.restart();
     if (lists.size === 0) return false;
-    this.#reportOn("step", requests, lists, signals);
+    this.#reportOn("step", requests, this.#massesOf(signals, lists));
     return true;
   }
 
@@ -363,19 +353,20 @@ class MethodCompressor implements SequenceCompressor {
     return new Map(layers.map((l) => [l, consecutive(cache.layer(l).length, cache.seen)]));
   }
 
+  #massesOf(signals: ReadonlyMap<number, Partial<Signals>>, lists: KeepLists): KeptMasses {
+    return keptMasses(signals, lists, this.#options.config.nKvHeads);
+  }
+
   #reportOn(
     reason: "prompt" | "overflow" | "step",
     requests: ReadonlyMap<number, KeepRequest>,
-    lists: KeepLists,
-    signals: ReadonlyMap<number, Partial<Signals>>,
+    masses: KeptMasses,
   ): void {
     const { method, config } = this.#options;
     const overflowRows = [...requests.values()].reduce((sum, one) => sum + overflowOf(one), 0);
-    const keptMasses = Array.from(config.layers.keys(), (l) =>
-      keptMass(signals.get(l), lists.get(l), config.nKvHeads),
-    );
+    const keptMass = Array.from(config.layers.keys(), (l) => masses.get(l) ?? null);
     const { notes } = method.report(this.#memory.state);
-    this.#memory.report = { reason, overflowRows, keptMass: keptMasses, notes };
+    this.#memory.report = { reason, overflowRows, keptMass, notes };
   }
 
   #measureParts(): MeasureParts {

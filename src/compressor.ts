@@ -1,11 +1,19 @@
-// What compress.ts offers to prefill.ts, decode.ts and session.ts. Types only.
+// What compress.ts offers to prefill.ts, decode.ts and session.ts, and what it remembers. Types only.
 import type { KvCache } from "./cache/kv-cache.ts";
 import type { OverflowCause } from "./compress-plan.ts";
 import type { SelectKernels } from "./compression/kernels.ts";
-import type { Method, MethodState, SequenceMeta } from "./compression/method.ts";
+import type { KeepRequest } from "./compression/keep-lists.ts";
+import type {
+  LayerContext,
+  Method,
+  MethodState,
+  Mutation,
+  SequenceMeta,
+  Signals,
+} from "./compression/method.ts";
 import type { Segment } from "./compression/segments.ts";
 import type { Engine, EngineBuffer, Weight } from "./engine/engine.ts";
-import type { LayerQueries } from "./signals/measure.ts";
+import type { LayerQueries, Measurer } from "./signals/measure.ts";
 import type { ModelConfig } from "./model/config.ts";
 import type { ColumnSums } from "./model/transformer.ts";
 import type { MeasureEngine } from "./signals/read-signals.ts";
@@ -106,6 +114,30 @@ export interface SequenceCompressor extends Compressor {
   memory(): CompressorMemory;
   /** Goes on where `memory` was taken, with the same method, budget and rows. */
   recall(memory: CompressorMemory): void;
+}
+
+/** Everything that holds for one prompt while it is read. */
+export interface Prompt {
+  readonly sequence: SequenceMeta;
+  readonly cause: OverflowCause | undefined;
+  readonly stateBefore: MethodState;
+  readonly wasFirst: boolean;
+  readonly budget: readonly Uint32Array[];
+  readonly runs: readonly boolean[];
+  /** Queries of the signal `window`; 0 where it is not needed. */
+  readonly windowSize: number;
+  /** null where nothing is measured. */
+  readonly measurer: Measurer | null;
+  /** Of methods that look at all layers at once, with their signals. */
+  readonly contexts: LayerContext[];
+  readonly signals: Map<number, Partial<Signals>>;
+  /** Per layer that was asked about: the share of the observed attention that stays. */
+  readonly keptMass: Map<number, number | null>;
+  readonly requests: Map<number, KeepRequest>;
+  readonly mutations: Mutation[];
+  readonly lists: Map<number, readonly Uint32Array[]>;
+  /** Original positions of the rows that stay, for layers that follow. */
+  readonly positions: Map<number, readonly Uint32Array[]>;
 }
 
 /** Before the first prompt. */

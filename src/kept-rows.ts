@@ -44,14 +44,27 @@ export function keptMass(
   return keep === undefined ? 1 : share(observed, keep, nKvHeads);
 }
 
+/** Of each layer that was asked about, as `keptMass`. */
+export type KeptMasses = ReadonlyMap<number, number | null>;
+
+export function keptMasses(
+  signals: ReadonlyMap<number, Partial<Signals>>,
+  lists: ReadonlyMap<number, readonly Uint32Array[]>,
+  nKvHeads: number,
+): KeptMasses {
+  return new Map([...signals].map(([l, own]) => [l, keptMass(own, lists.get(l), nKvHeads)]));
+}
+
 function share({ sums, nRows }: RowSums, keep: readonly Uint32Array[], nKvHeads: number): number {
   const nHeads = nRows === 0 ? 0 : sums.length / nRows;
   let [kept, all] = [0, 0];
   for (let head = 0; head < nHeads; head++) {
-    const row = sums.subarray(head * nRows, (head + 1) * nRows);
-    for (const sum of row) all += sum;
-    const ofHead = keep[Math.floor((head * nKvHeads) / nHeads)] ?? [];
-    for (const index of ofHead) kept += row[index] ?? 0;
+    // By index: over a long prompt these loops are what a fast engine would wait for.
+    const at = head * nRows;
+    for (let row = at; row < at + nRows; row++) all += sums[row] ?? 0;
+    const ofHead = keep[Math.floor((head * nKvHeads) / nHeads)];
+    const nKept = ofHead?.length ?? 0;
+    for (let i = 0; i < nKept; i++) kept += sums[at + (ofHead?.[i] ?? 0)] ?? 0;
   }
   return all === 0 ? 1 : Math.min(1, kept / all);
 }

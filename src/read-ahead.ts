@@ -28,6 +28,7 @@ export class ReadAhead {
   #nSteps = 0;
   /** Tokens that are not worth a draw: it told too little the last times. */
   #pause = { left: 0, next: 0 };
+  #hasBegun = false;
 
   /** @param limit Steps ahead at most; 0: none. */
   constructor(
@@ -50,7 +51,8 @@ export class ReadAhead {
   }
 
   /**
-   * The most likely next token.
+   * The most likely next token. The first since `takeBack` comes as soon as it is there: whoever waits
+   * for an answer to begin does not wait for the next step to be recorded.
    * @param nMore Steps that may follow: no more are recorded.
    */
   best(nMore: number): Promise<number> {
@@ -97,6 +99,7 @@ export class ReadAhead {
   /** Forgets the steps that run ahead. */
   takeBack(): void {
     this.#choices = [];
+    this.#hasBegun = false;
     if (this.#nSteps === 0) return;
     this.#cache.truncate(this.#cache.seen - this.#nSteps);
     this.#nSteps = 0;
@@ -104,6 +107,10 @@ export class ReadAhead {
 
   /** All choices between two calls of `takeBack` are of one kind. */
   async #next<Choice>(chooser: Chooser<Choice>, nMore: number): Promise<Choice> {
+    if (!this.#hasBegun) {
+      this.#hasBegun = true;
+      return chooser.choose(0);
+    }
     if (this.#choices.length === this.#nSteps) this.#take(chooser);
     while (this.#nSteps < Math.min(this.#limit, nMore) && this.#canStep()) {
       chooser.step();

@@ -113,7 +113,8 @@ function check(
   for (const [head, kept] of perHead.entries()) {
     const nRows = rows.length[head] ?? 0;
     let previous = -1;
-    for (const row of kept) {
+    for (let i = 0; i < kept.length; i++) {
+      const row = kept[i] ?? nRows;
       if (row <= previous || row >= nRows) {
         fail(
           method,
@@ -123,14 +124,24 @@ function check(
       }
       previous = row;
     }
-    const present = new Set(kept);
-    const missing = forced[head]?.find((row) => !present.has(row));
+    const missing = forced[head]?.find((row) => !holds(kept, row));
     if (missing !== undefined) fail(method, layer, `head ${head} keeps forced row ${missing}`);
   }
   if (method.capabilities.budget === "none") return;
   const allowed = total(budget) + overflowOf(request) + (request.nExtra ?? 0);
   const nKept = perHead.reduce((sum, kept) => sum + kept.length, 0);
   if (nKept > allowed) fail(method, layer, `at most ${allowed} rows stay, got ${nKept}`);
+}
+
+/** Whether ascending `rows` hold `row`. */
+function holds(rows: Uint32Array, row: number): boolean {
+  let [low, high] = [0, rows.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((rows[middle] ?? 0) < row) low = middle + 1;
+    else high = middle;
+  }
+  return rows[low] === row;
 }
 
 function total(counts: Uint32Array): number {

@@ -40,7 +40,8 @@ export function windowScorer(options: WindowOptions): Scorer {
         const scores = new Float32Array(length);
         const nScored = Math.max(0, length - nQueries);
         const row = head * nRows;
-        const before = reduced.slice(row, row + nScored).map((sum) => sum / nQueries);
+        const before = reduced.slice(row, row + nScored);
+        for (let i = 0; i < nScored; i++) before[i] = (before[i] ?? 0) / nQueries;
         // Never pooled across the window's edge: those rows' attention is to themselves.
         if (nScored > 0) scores.set(kernels.pool(before, 1, options.kernelSize, options.pooling));
         return scores;

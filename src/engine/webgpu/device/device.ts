@@ -27,6 +27,11 @@ const USED_FEATURES: readonly GPUFeatureName[] = ["subgroups", "shader-f16", "ti
 
 /** The smallest that WebGPU allows. */
 const MIN_SUBGROUP_SIZE = 4;
+
+/** Freed buffers that wait for their like: making one, and binding it anew, costs the host more. */
+const MAX_IDLE_BUFFER_BYTES = 1 << 20;
+const MAX_IDLE_BYTES = 16 << 20;
+
 /** For a device that failed to say whether it is lost. */
 const LOSS_WAIT_MS = 1000;
 
@@ -57,6 +62,8 @@ export class GpuDevice {
   readonly platform: GPU | null;
   /** What kernels are made of here. Set before the first one is made. */
   variants: readonly Variant[] = [];
+  readonly #idle = new Map<number, Allocation[]>();
+  #idleBytes = 0;
   #reservedBytes = 0;
   #nextId = 0;
   #isDestroyed = false;
@@ -102,7 +109,7 @@ export class GpuDevice {
   }
 
   /**
-   * A buffer; its bytes are zero. What the device cannot give shows at the next `check`.
+   * A buffer; its content is undefined. What the device cannot give shows at the next `check`.
    * @throws {KvasirError} `out-of-memory` for more than any buffer may hold, `device-lost`.
    */
   allocate(label: string, byteLength: number, usage: number = STORAGE_USAGE): Allocation {
@@ -115,6 +122,11 @@ export class GpuDevice {
           `bytes, got ${byteLength} bytes`,
       );
     }
+    const idle = usage === STORAGE_USAGE ? this.#idle.get(size)?.pop() : undefined;
+    if (idle !== undefined) {
+      this.#idleBytes -= size;
+      return { ...idle, label, isFreed: false };
+    }
     this.device.pushErrorScope("out-of-memory");
     const buffer = this.device.createBuffer({ label, size, usage });
     this.#await(label, size);
@@ -123,12 +135,24 @@ export class GpuDevice {
     return { id: this.#nextId++, label, buffer, byteLength: size, onRelease, isFreed: false };
   }
 
-  /** Gives the memory back. What was submitted before still runs. */
+  /** Gives the memory back, or keeps a little of it at hand. What was submitted before still runs. */
   destroy(allocation: Allocation): void {
+    if (this.#keepIdle(allocation)) return;
     allocation.buffer.destroy();
     this.#reservedBytes -= allocation.byteLength;
     for (const release of allocation.onRelease) release();
     allocation.onRelease.clear();
+  }
+
+  #keepIdle(allocation: Allocation): boolean {
+    const { buffer, byteLength } = allocation;
+    const isWanted = buffer.usage === STORAGE_USAGE && byteLength <= MAX_IDLE_BUFFER_BYTES;
+    if (!isWanted || this.#idleBytes + byteLength > MAX_IDLE_BYTES || this.isLost) return false;
+    const alike = this.#idle.get(byteLength);
+    if (alike === undefined) this.#idle.set(byteLength, [allocation]);
+    else alike.push(allocation);
+    this.#idleBytes += byteLength;
+    return true;
   }
 
   /** The device is gone, or was disposed. */
