@@ -17,13 +17,14 @@ export function createLanes({
   caseSettings,
   settings,
 }: LaneOptions): readonly Lane[] {
-  // What one runtime expects holds for all where engines give the same bits everywhere.
-  const isShared = settings.engine !== "webgpu";
   return cases.flatMap((chosen) =>
     chosen.variants(caseSettings).flatMap((variant) => {
+      const own = { ...settings, ...variant.settings };
+      // What one runtime expects holds for all where engines give the same bits everywhere.
+      const isShared = own.engine !== "webgpu";
       const shared = new Expectation();
       return runtimes.map((runtime) =>
-        createLane(chosen, variant, runtime, settings, isShared ? shared : new Expectation()),
+        createLane(chosen, variant, runtime, own, isShared ? shared : new Expectation()),
       );
     }),
   );

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { basename, join, resolve } from "node:path";
 import { methodNames } from "../src/compression/registry.ts";
 import type { BenchCase, CaseSettings } from "./cases/case.ts";
-import { caseNamed, cases } from "./cases/index.ts";
+import { caseNamed, cases, usualCases } from "./cases/index.ts";
 import { longChat } from "./cases/long-chat.ts";
 import { quality } from "./cases/quality.ts";
 import { speed } from "./cases/speed.ts";
@@ -185,7 +185,7 @@ function chosenCases({ command, cases: names }: BenchOptions): readonly BenchCas
   if (command === "peers") return [speed];
   if (command === "saved") return [caseNamed("compressed-decode"), quality];
   if (names.length > 0) return names.map(caseNamed);
-  return cases.filter((one) => ![speed, quality, longChat].includes(one));
+  return usualCases;
 }
 
 function caseSettingsOf(options: BenchOptions): CaseSettings {
@@ -195,7 +195,9 @@ function caseSettingsOf(options: BenchOptions): CaseSettings {
   const methods = command === "saved" ? allMethods : few;
   // The baseline of every comparison comes first.
   const withFull = ["full", ...allMethods.filter((name) => name !== "full")];
-  return { contexts, context, budget, prefills, prompt, decode, methods, allMethods: withFull };
+  const promptMethods = options.methods ?? ["snapkv", "streaming-llm", "h2o", "knorm", "keydiff"];
+  const lengths = { contexts, context, budget, prefills, prompt, decode };
+  return { ...lengths, methods, promptMethods, allMethods: withFull };
 }
 
 /** docs/texts holds texts written for this project; the longest one reaches the furthest. */

@@ -4,7 +4,7 @@ import { peerNames } from "./peers.ts";
 
 export const usage = `npm run bench -- [COMMAND | CASE ...] [options]
 
-  (no case)         every case but speed, quality and long-chat
+  (no case)         decode, prefill, load, sampling, selection, memory
   CASE ...          those cases; "list" names them
   peers             prefill and decode beside other runtimes, in the same rounds
   saved             bytes, decode speed and quality of every method
@@ -17,7 +17,7 @@ export const usage = `npm run bench -- [COMMAND | CASE ...] [options]
   --browser-flags LIST    more flags for Chromium, comma-separated
   --baseline DIR          another built package (a dist folder), measured in Node beside this one
   --engine NAME           auto, wasm, webgpu, reference (default auto)
-  --activations NAME      q8 or f32 (default q8)
+  --activations NAME      q8 or f32 (default q8; f32 on webgpu and reference)
   --threads N             (default 1)
   --from-store            Chromium: load from what the browser keeps
   --rounds N              (default 5)
@@ -25,7 +25,8 @@ export const usage = `npm run bench -- [COMMAND | CASE ...] [options]
   --context N --budget N  compressed cases: tokens read, rows kept (default 4096, 400)
   --prefill LIST          lengths of the prefill case (default 512,4096); peers: the first
   --prompt N --decode N   prompt before the decode (64), tokens decoded (32; peers: 128)
-  --methods LIST          (default snapkv,streaming-llm; saved, memory and selection: all)
+  --methods LIST          (default snapkv,streaming-llm; saved, memory and selection: all;
+                          gpu-prefill: snapkv,streaming-llm,h2o,knorm,keydiff)
   --text FILE|words       prompt text (default: the longest of docs/texts, else words)
   --skip LIST             peers to leave out: native, wllama
   --beside LIST           peers beside the full caches of decode and compressed-decode
@@ -45,7 +46,7 @@ const specs = {
   "browser-flags": { type: "string", default: "" },
   baseline: { type: "string" },
   engine: { type: "string", default: "auto" },
-  activations: { type: "string", default: "q8" },
+  activations: { type: "string" },
   threads: { type: "string", default: "1" },
   "from-store": { type: "boolean", default: false },
   rounds: { type: "string", default: "5" },
@@ -123,6 +124,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     );
   }
   const isPeers = named === "peers";
+  const engine = choice("engine", values.engine, engines);
   return {
     command: values.help ? "help" : (named ?? "cases"),
     cases: named === undefined ? positionals : [],
@@ -133,8 +135,8 @@ export function readOptions(args: readonly string[]): BenchOptions {
     browser: values.browser,
     browserFlags: list(values["browser-flags"]),
     baseline: values.baseline,
-    engine: choice("engine", values.engine, engines),
-    activations: choice("activations", values.activations, activations),
+    engine,
+    activations: choice("activations", values.activations ?? suitable(engine), activations),
     threads: whole("threads", values.threads, 1),
     fromStore: values["from-store"],
     rounds: whole("rounds", values.rounds, 1),
@@ -155,6 +157,11 @@ export function readOptions(args: readonly string[]): BenchOptions {
     isBuilt: values["no-build"],
     isCheck: values.check,
   };
+}
+
+/** The engines but wasm compute in f32 and refuse anything else. */
+function suitable(engine: EngineName | "auto"): Activations {
+  return engine === "webgpu" || engine === "reference" ? "f32" : "q8";
 }
 
 function list(value: string): string[] {

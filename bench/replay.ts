@@ -3,7 +3,7 @@
 import { KvCache } from "../src/cache/kv-cache.ts";
 import { createCompressor } from "../src/compress.ts";
 import { createMethod } from "../src/compression/registry.ts";
-import type { EngineBuffer } from "../src/engine/engine.ts";
+import type { CodecName, EngineBuffer } from "../src/engine/engine.ts";
 import type { LocalModel } from "../src/session/local-model.ts";
 import { argmax } from "../src/parity/metrics.ts";
 import { prefill } from "../src/prefill.ts";
@@ -23,6 +23,8 @@ export interface ReplaySpec {
   readonly method: string;
   readonly budget?: Budget;
   readonly chunkSize?: number;
+  /** Default: what suits the engine. */
+  readonly codec?: CodecName;
 }
 
 /** What a session and a replay are asked for, of a variant. */
@@ -55,7 +57,7 @@ export async function replay(
 ): Promise<void> {
   const { transformer } = model.parts;
   const { nLayers, nKvHeads, headDim } = transformer.config;
-  const { codec } = transformer.engine.defaults;
+  const { codec = transformer.engine.defaults.codec } = spec;
   const headroom = given.length + 1;
   const cache = new KvCache(transformer.engine, { nLayers, nKvHeads, headDim, codec, headroom });
   try {

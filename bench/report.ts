@@ -182,7 +182,9 @@ export function casesReport(record: BenchRecord): string {
       }),
     ]);
     const table = renderTable([{ title: "variant" }, { title: "runtime" }, ...columns], rows);
-    const parts = [`### ${name}`, table, decodeRatios(lanes)].filter((part) => part !== "");
+    const parts = [`### ${name}`, table, decodeRatios(lanes), sameHashes(lanes)].filter(
+      (part) => part !== "",
+    );
     return rows.length === 0 ? "" : parts.join("\n\n");
   });
   return [`${note(record)} Best / median.`, ...sections, stoppedList(record)]
@@ -217,8 +219,25 @@ function decodeRatios(lanes: readonly LaneRecord[]): string {
   );
 }
 
+/** Of lanes that make one thing in several ways: whether all made the same. */
+function sameHashes(lanes: readonly LaneRecord[]): string {
+  const made = lanes.flatMap((lane) => {
+    const { output } = lane;
+    const isObject = typeof output === "object" && output !== null && "hash" in output;
+    const hash = isObject ? output["hash"] : null;
+    return typeof hash === "string" ? [{ lane, hash }] : [];
+  });
+  if (made.length === 0) return "";
+  const isSame = new Set(made.map(({ hash }) => hash)).size === 1;
+  const table = renderTable(
+    [{ title: "variant" }, { title: "runtime" }, { title: "SHA-256" }],
+    made.map(({ lane, hash }) => [lane.variant, lane.facts?.runtime ?? lane.runtime, hash]),
+  );
+  return `${table}\n\n${isSame ? `All ${made.length} are the same.` : "They are not the same."}`;
+}
+
 function titleOf({ title, unit }: Metric): string {
-  if (unit === "share") return title;
+  if (unit === "share" || unit === "number") return title;
   return `${title}, ${unit === "bytes" ? "MB" : unit}`;
 }
 

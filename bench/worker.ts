@@ -1,7 +1,7 @@
 // One job in a process or page of its own: load the built package and the model, run one case.
 import type { load as loadOn } from "../src/entry/node.ts";
 import type { LocalModel } from "../src/session/local-model.ts";
-import type { ModelSource } from "../src/runtime/runtime.ts";
+import type { ModelSource, Runtime } from "../src/runtime/runtime.ts";
 import { Bench, CheckError } from "./cases/case.ts";
 import { caseNamed } from "./cases/index.ts";
 import { isRefusal } from "./cases/quality.ts";
@@ -9,6 +9,7 @@ import type { Facts, Job, Reply } from "./job.ts";
 
 export interface Package {
   readonly load: typeof loadOn;
+  readonly runtime: Runtime;
 }
 
 export interface Platform {
@@ -41,7 +42,7 @@ async function run(job: Job, { runtime, openModel }: Platform): Promise<Reply> {
       const reason = `the engine uses ${facts.threads} threads in place of ${threads}`;
       return { kind: "skipped", reason };
     }
-    const bench = new Bench(model, job.settings);
+    const bench = new Bench(model, job.settings, built.runtime);
     const chosen = caseNamed(job.case);
     if (job.phase === "expect") {
       return { kind: "done", metrics: {}, output: await chosen.expect(bench, job.params), facts };

@@ -1,12 +1,18 @@
 // A case checks its result, then times. It runs in the measured process, on the built package.
+import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { LocalModel } from "../../src/session/local-model.ts";
+import { KvasirError } from "../../src/errors.ts";
 import type { Json, JobSettings, Params } from "../job.ts";
 import type { Better } from "../statistics.ts";
 import { textTokens, wordTokens } from "../text.ts";
 
+/** `number`: a count or a ratio. */
+export type Unit =
+  "tokens/s" | "ms" | "us" | "bytes" | "share" | "nats" | "GB/s" | "TFLOP/s" | "number";
+
 export interface Metric {
   readonly title: string;
-  readonly unit: "tokens/s" | "ms" | "us" | "bytes" | "share" | "nats";
+  readonly unit: Unit;
   readonly better: Better;
 }
 
@@ -18,12 +24,16 @@ export interface CaseSettings {
   readonly prompt: number;
   readonly decode: number;
   readonly methods: readonly string[];
+  /** Those that are compared by what they add to a prompt. */
+  readonly promptMethods: readonly string[];
   readonly allMethods: readonly string[];
 }
 
 export interface Variant {
   readonly name: string;
   readonly params: Params;
+  /** What this variant has of its own. */
+  readonly settings?: Partial<JobSettings>;
 }
 
 export interface Measured {
@@ -62,15 +72,24 @@ export function sameTokens(what: string, got: readonly number[], expected: Json)
 export class Bench {
   readonly model: LocalModel;
   readonly settings: JobSettings;
+  readonly #runtime: Runtime;
 
-  constructor(model: LocalModel, settings: JobSettings) {
+  constructor(model: LocalModel, settings: JobSettings, runtime: Runtime) {
     this.model = model;
     this.settings = settings;
+    this.#runtime = runtime;
   }
 
   /** Whether equal inputs give equal bits by every path through the engine. */
   get isExact(): boolean {
     return this.model.engine.name !== "webgpu";
+  }
+
+  /** @throws {KvasirError} `unavailable` where the platform has no WebGPU. */
+  async gpu(): Promise<GPU> {
+    const gpu = ((await this.#runtime.gpu?.()) ?? null) as GPU | null;
+    if (gpu !== null) return gpu;
+    throw new KvasirError("unavailable", "Cannot measure a GPU: this platform has no WebGPU");
   }
 
   words(length: number, seed = 0): Uint32Array {

@@ -1,5 +1,8 @@
 import type { BenchCase } from "./case.ts";
 import { compressedDecode, decode } from "./decode.ts";
+import { gpuDecode } from "./gpu/decode.ts";
+import { gpuLimit } from "./gpu/limits.ts";
+import { gpuPrefill } from "./gpu/prefill.ts";
 import { load } from "./load.ts";
 import { longChat } from "./long-chat.ts";
 import { memory } from "./memory.ts";
@@ -8,6 +11,7 @@ import { quality } from "./quality.ts";
 import { sampling } from "./sampling.ts";
 import { selection } from "./selection.ts";
 import { speed } from "./speed.ts";
+import { text } from "./same/text.ts";
 
 export const cases: readonly BenchCase[] = [
   speed,
@@ -20,6 +24,21 @@ export const cases: readonly BenchCase[] = [
   memory,
   quality,
   longChat,
+  text,
+  gpuLimit,
+  gpuDecode,
+  gpuPrefill,
+];
+
+/** Those that a run does which names none: what takes long or needs a GPU is asked for. */
+export const usualCases: readonly BenchCase[] = [
+  decode,
+  compressedDecode,
+  prefill,
+  load,
+  sampling,
+  selection,
+  memory,
 ];
 
 /** @throws {RangeError} For an unknown name. */

@@ -1,4 +1,5 @@
 import { answer } from "../answer.ts";
+import { AllocationLog } from "../probes/allocation-log.ts";
 import { specOf } from "../replay.ts";
 import { type BenchCase, check, sameTokens } from "./case.ts";
 import { expectAnswer } from "./decode.ts";
@@ -14,7 +15,10 @@ export const memory: BenchCase = {
     fullBytes: bytes("full cache"),
     peakCacheBytes: bytes("cache at its peak"),
     peakEngineBytes: bytes("engine at its peak"),
-    reservedBytes: bytes("WASM memory"),
+    cacheAtPeakBytes: bytes("of it cache"),
+    activationBytes: bytes("of it activations"),
+    ownBytes: bytes("taken beyond that, at most"),
+    reservedBytes: bytes("WASM memory or GPU buffers"),
   },
   isDeterministic: true,
   variants: ({ context, budget, allMethods }) =>
@@ -25,12 +29,10 @@ export const memory: BenchCase = {
   expect: expectAnswer,
   async measure(bench, params, expected) {
     const spec = specOf(params.method, params.budgetTokens);
-    const { tokens, usage } = await answer(
-      bench,
-      bench.prompt(params.nTokens),
-      params.nDecode,
-      spec,
-    );
+    const log = new AllocationLog(bench.model.parts.transformer.engine);
+    const prompt = bench.prompt(params.nTokens);
+    const { tokens, usage } = await answer(bench, prompt, params.nDecode, spec);
+    log.stop();
     sameTokens("the answer", tokens, expected);
     const { cache } = usage;
     const { nLayers, nKvHeads } = bench.model.config;
@@ -50,6 +52,9 @@ export const memory: BenchCase = {
         fullBytes: cache.fullBytes,
         peakCacheBytes: cache.peakBytes,
         peakEngineBytes: peakBytes,
+        cacheAtPeakBytes: log.peak.cacheBytes,
+        activationBytes: log.peak.activationBytes,
+        ownBytes: log.peak.ownBytes,
         reservedBytes,
       },
       output: { tokens: [...tokens], keptRows: cache.keptRows, fullRows: cache.fullRows },

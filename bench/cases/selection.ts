@@ -1,6 +1,6 @@
 import { warmUp } from "../answer.ts";
 import { specOf } from "../replay.ts";
-import { SelectionClock } from "../selection-clock.ts";
+import { SelectionClock } from "../probes/selection-clock.ts";
 import type { SessionUsage } from "../../src/types.ts";
 import { type Bench, type BenchCase, sameTokens } from "./case.ts";
 import { expectAnswer } from "./decode.ts";

@@ -143,6 +143,8 @@ export interface Engine {
   readonly readAhead: number;
   /** Ops run after they were called, so that the host can do something else meanwhile. */
   readonly isDeferred: boolean;
+  /** Programs of a GPU started so far, for measurements; absent where ops are calls. */
+  readonly nDispatches?: number;
   /** What suits it where nothing is asked for. */
   readonly defaults: EngineDefaults;
   /** How it can store rows. */

@@ -69,6 +69,10 @@ export class WebGpuEngine implements Engine {
     this.#measure = new MeasureOps(this.#context, lists, this.#project);
   }
 
+  get nDispatches(): number {
+    return this.#context.recorder.nDispatches;
+  }
+
   memory(): EngineMemory {
     return this.#ledger.memory(this.#gpu.reservedBytes);
   }

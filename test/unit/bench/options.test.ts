@@ -15,6 +15,12 @@ describe("readOptions", () => {
     expect([decode, prompt, prefills[0]]).toEqual([128, 64, 512]);
   });
 
+  it("asks engines for activations that they take", () => {
+    expect(readOptions(["--engine", "wasm"]).activations).toBe("q8");
+    expect(readOptions(["--engine", "webgpu"]).activations).toBe("f32");
+    expect(readOptions(["--engine", "webgpu", "--activations", "q8"]).activations).toBe("q8");
+  });
+
   it.each([
     ["--rounds", "0"],
     ["--threads", "x"],

@@ -178,4 +178,16 @@ describe("records", () => {
     const older = { ...peers, lanes: [] };
     expect(readmeParts([peers, older])).toEqual({ speed: speedReport(peers) });
   });
+
+  it("says whether lanes made the same thing", () => {
+    const lane = (variant: string, hash: string): ReturnType<typeof laneRecord> =>
+      laneRecord({ params, case: "text", variant, output: { hash } }, [{}]);
+    const report = (...hashes: string[]): string => {
+      const lanes = hashes.map((hash, i) => lane(`engine ${i}`, hash));
+      return casesReport(fakeRecord({ what: "text", lanes }));
+    };
+    expect(report("aa", "aa")).toContain("All 2 are the same.");
+    expect(report("aa", "ab")).toContain("They are not the same.");
+    expect(rowsOf(report("aa", "ab"))).toContainEqual(["engine 1", "node 20.0.0", "ab"]);
+  });
 });

@@ -17,6 +17,7 @@ const caseSettings: CaseSettings = {
   prompt: 4,
   decode: 2,
   methods: ["snapkv"],
+  promptMethods: ["snapkv"],
   allMethods: ["full", "snapkv"],
 };
 

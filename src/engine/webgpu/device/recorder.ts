@@ -33,6 +33,8 @@ export interface ParamWriter {
 }
 
 export class Recorder {
+  /** Recorded so far. */
+  nDispatches = 0;
   readonly #gpu: GpuDevice;
   readonly #arena: Allocation;
   readonly #u32 = new Uint32Array(N_SLOTS * SLOT_WORDS);
@@ -121,6 +123,7 @@ export class Recorder {
     this.#pass.setPipeline(kernel.pipeline);
     this.#pass.setBindGroup(0, group, [this.#slot * SLOT_BYTES]);
     this.#pass.dispatchWorkgroups(x, y, z);
+    this.nDispatches++;
     this.#slot++;
     this.#word = this.#slot * SLOT_WORDS;
     this.#nWorkgroups += x * y * z * (kernel.isHeavy ? 1 : LIGHT_WEIGHT);

@@ -1,23 +1,7 @@
 // Times what compression adds to a prefill, by shadowing methods of the loaded model's own objects.
 // On an engine that queues its work only `betweenMs` counts what the device does.
-import type { LocalModel } from "../src/session/local-model.ts";
-
-type Call = (...values: unknown[]) => unknown;
-
-/** Replaces `target[name]` by `wrap` of it. @returns What undoes that. */
-function shadow<T extends object>(
-  target: T,
-  name: keyof T & string,
-  wrap: (original: Call) => Call,
-): () => void {
-  const own = Object.getOwnPropertyDescriptor(target, name);
-  const original = (target[name] as Call).bind(target);
-  Object.defineProperty(target, name, { value: wrap(original), configurable: true });
-  return () => {
-    if (own === undefined) Reflect.deleteProperty(target, name);
-    else Object.defineProperty(target, name, own);
-  };
-}
+import type { LocalModel } from "../../src/session/local-model.ts";
+import { type Call, shadow } from "./shadow.ts";
 
 export class SelectionClock {
   /** From the end of a layer to the start of the next: measure, read, select, gather, allocate. */
@@ -33,14 +17,16 @@ export class SelectionClock {
 
   constructor({ parts: { transformer, kernels } }: LocalModel) {
     const { engine } = transformer;
-    const add = (to: "measureMs" | "selectMs" | "gatherMs") => (original: Call) => {
-      return (...values: unknown[]) => {
-        const started = performance.now();
-        const result = original(...values);
-        this[to] += performance.now() - started;
-        return result;
+    const add =
+      (to: "measureMs" | "selectMs" | "gatherMs") =>
+      (original: Call): Call => {
+        return (...values) => {
+          const started = performance.now();
+          const result = original(...values);
+          this[to] += performance.now() - started;
+          return result;
+        };
       };
-    };
     this.#undo = [
       shadow(engine, "measureWindow", add("measureMs")),
       shadow(engine, "gatherRows", add("gatherMs")),
