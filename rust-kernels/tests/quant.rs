@@ -2,7 +2,7 @@
 
 use kvasir_kernels::quant::codes::{codes_per_scale, has_signed_codes, unpack_codes};
 use kvasir_kernels::quant::f16::{f16_to_f32, f32_to_f16, narrow_f16, widen_f16};
-use kvasir_kernels::quant::{TensorType, dequantize_row};
+use kvasir_kernels::quant::{TensorType, dequantize_row, packed};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +57,39 @@ fn unpack_codes_gives_the_dequantised_weights() {
             let code = if signed { f32::from(code as i8) } else { f32::from(code) };
             let weight = scales[i / per_scale] * code + mins[i / per_scale];
             assert_eq!(weight, expected, "{ty:?} {i}");
+        }
+    }
+}
+
+/// Their scales are f16 in both layouts, so nothing is rounded.
+#[test]
+fn packed_rows_are_the_dequantised_weights() {
+    for ty in [
+        TensorType::Q4_0,
+        TensorType::Q4_1,
+        TensorType::Q5_0,
+        TensorType::Q5_1,
+        TensorType::Q8_0,
+        TensorType::IQ4_NL,
+    ] {
+        let (blocks, values) = read_golden(ty).unwrap();
+        let packing = packed::packing(ty).expect("a packed type");
+        let n_cols = 64;
+        let row_bytes = ty.row_bytes(n_cols);
+        // A whole group, and one that lacks rows; what was there before must not show.
+        for n_rows in [8, 5] {
+            let rows = &blocks[..n_rows * row_bytes];
+            let mut group = vec![0xaa; packing.group_bytes(n_cols / packed::BLOCK)];
+            let mut scratch = vec![0.0; packed::pack_scratch_len(n_cols)];
+            packed::pack_group(ty, packing, &mut group, rows, n_cols, &mut scratch);
+            for row in 0..8 {
+                let mut out = vec![f32::NAN; n_cols];
+                packed::unpack_row(packing, &group, row, &mut out);
+                for (i, got) in out.iter().enumerate() {
+                    let expected = if row < n_rows { values[row * n_cols + i] } else { 0.0 };
+                    assert_eq!(*got, expected, "{ty:?}, row {row} of {n_rows}, column {i}");
+                }
+            }
         }
     }
 }

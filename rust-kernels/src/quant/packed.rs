@@ -115,10 +115,51 @@ pub fn pack_group(
     n_cols: usize,
     scratch: &mut [f32],
 ) {
+    if rows.len() < GROUP_ROWS * ty.row_bytes(n_cols) {
+        group.fill(0);
+    }
+    match ty {
+        TensorType::Q4_0 | TensorType::IQ4_NL => pack_words::<18, 2, 72>(group, rows, n_cols),
+        TensorType::Q4_1 => pack_words::<20, 4, 80>(group, rows, n_cols),
+        TensorType::Q8_0 => pack_words::<34, 2, 136>(group, rows, n_cols),
+        _ => pack_codes(ty, p, group, rows, n_cols, scratch),
+    }
+}
+
+/// Types whose blocks have the codes of four rows' columns in the order of the packed layout already:
+/// their words of four bytes only change places. `SOURCE` and `PACKED`: bytes of a block, `HEAD`: of
+/// its scale and minimum.
+fn pack_words<const SOURCE: usize, const HEAD: usize, const PACKED: usize>(
+    group: &mut [u8],
+    rows: &[u8],
+    n_cols: usize,
+) {
+    let code_bytes = 4 * (SOURCE - HEAD);
+    for (row, blocks) in rows.chunks_exact(n_cols / BLOCK * SOURCE).enumerate() {
+        let (panel, r) = (row / 4, row % 4);
+        let own = group.as_chunks_mut::<PACKED>().0.iter_mut().skip(panel).step_by(2);
+        for (block, source) in own.zip(blocks.as_chunks::<SOURCE>().0) {
+            for (j, word) in source[HEAD..].as_chunks::<4>().0.iter().enumerate() {
+                block[16 * j + 4 * r..][..4].copy_from_slice(word);
+            }
+            for (i, half) in source[..HEAD].as_chunks::<2>().0.iter().enumerate() {
+                block[code_bytes + 8 * i + 2 * r..][..2].copy_from_slice(half);
+            }
+        }
+    }
+}
+
+fn pack_codes(
+    ty: TensorType,
+    p: Packing,
+    group: &mut [u8],
+    rows: &[u8],
+    n_cols: usize,
+    scratch: &mut [f32],
+) {
     let per_block = if p.per_16 { 2 } else { 1 };
     let n_scales = n_cols / BLOCK * per_block;
     let mins_at = p.code_bytes + 2 * p.n_scales();
-    group.fill(0);
     let (codes, rest) = scratch.split_at_mut(n_cols / 4);
     let (scales, mins) = rest.split_at_mut(n_cols / 16);
     let codes = bytes_of(codes);
