@@ -16,6 +16,7 @@ export type ErrorCode =
   | "busy" // the session is already generating
   | "disposed" // used after dispose
   | "unavailable" // the platform lacks something: WebAssembly SIMD, a GPU, threads
+  | "version-mismatch" // files of two builds of kvasir lie beside each other
   | "aborted"; // the caller's AbortSignal fired; `cause` is its reason
 
 /**

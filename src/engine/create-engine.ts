@@ -1,6 +1,6 @@
 // Picks an engine: what was asked for, or the fastest that the platform has.
 import type { SelectKernels } from "../compression/kernels.ts";
-import { KvasirError } from "../errors.ts";
+import { type ErrorCode, KvasirError } from "../errors.ts";
 import type { KernelBuild, Runtime } from "../runtime/runtime.ts";
 import type { SampleKernels } from "../sampler/kernels.ts";
 import type { Activations, Engine, EngineName } from "./engine.ts";
@@ -29,7 +29,8 @@ export interface CreatedEngine {
 /**
  * @returns null when no engine works here; with one asked for by name, an error says why.
  * @throws {KvasirError} `unavailable` or `unsupported-option` when the engine that was named does
- *   not work here, `unavailable` without WebAssembly SIMD.
+ *   not work here, `unavailable` without WebAssembly SIMD, `version-mismatch` where the threads' script
+ *   is of another build.
  */
 export async function createEngine(options: CreateEngineOptions): Promise<CreatedEngine | null> {
   const { build, module } = await loadKernels(options.runtime);
@@ -45,12 +46,15 @@ export async function createEngine(options: CreateEngineOptions): Promise<Create
       const engine = await create(name, kernels, options);
       return { engine, hostKernels, build, refusals };
     } catch (error) {
-      if (!(error instanceof KvasirError) || error.code === "bad-option") throw error;
+      if (!(error instanceof KvasirError) || NOT_REFUSALS.has(error.code)) throw error;
       refusals.push({ engine: name, reason: error.message });
     }
   }
   return null;
 }
+
+/** What no other engine makes good. */
+const NOT_REFUSALS: ReadonlySet<ErrorCode> = new Set(["bad-option", "version-mismatch"]);
 
 /** The most threads that are of use: beyond it, waiting for each other costs more than it gives. */
 const MAX_THREADS = 64;
@@ -77,10 +81,15 @@ async function createThreaded(
   }
   const name: KernelBuild = build === "relaxed" ? "relaxed-threads" : "simd128-threads";
   const module = await runtime.loadKernels(name).catch(() => null);
-  const engine =
-    module === null ? null : await createThreadedWasmEngine({ module, activations, workers });
-  if (engine === null) for (const worker of workers) worker.terminate();
-  return engine;
+  let engine: Engine | null = null;
+  try {
+    if (module !== null) {
+      engine = await createThreadedWasmEngine({ module, activations, workers });
+    }
+    return engine;
+  } finally {
+    if (engine === null) for (const worker of workers) worker.terminate();
+  }
 }
 
 /** The fastest build that runs here and is there. */

@@ -34,6 +34,7 @@ export interface ThreadedWasmEngineOptions extends WasmEngineOptions {
  * are the same bits as with one.
  *
  * @returns null when the memory cannot be shared or the workers do not start.
+ * @throws {KvasirError} `version-mismatch` when the workers' script is of another build.
  */
 export async function createThreadedWasmEngine(
   options: ThreadedWasmEngineOptions,

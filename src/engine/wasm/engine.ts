@@ -21,7 +21,7 @@ import type {
 } from "../engine.ts";
 import { liveBuffer, liveWeight, pointer, WasmBuffer, WasmWeight } from "./buffers.ts";
 import type { KernelWorker } from "../../runtime/runtime.ts";
-import { JOB, TOKENS_PER_CHUNK } from "./pool/jobs.ts";
+import { JOB, ROWS_PER_CHUNK, TOKENS_PER_CHUNK } from "./pool/jobs.ts";
 import type { Kernels } from "./kernels.ts";
 import { MeasureOps } from "./measure-ops.ts";
 import { Arena } from "./memory.ts";
@@ -155,11 +155,17 @@ export class WasmEngine implements Engine {
     }
     assert(firstRow % 8 === 0, "rows begin at a group");
     const workBytes = 4 * this.#kernels.pack_scratch_len(own.nCols);
-    this.#scratch.begin(blocks.byteLength + workBytes, 2);
+    this.#scratch.begin(blocks.byteLength + this.nThreads * workBytes, 2);
     const staged = this.#scratch.take(blocks.byteLength);
-    const work = this.#scratch.take(workBytes);
+    const work = this.#scratch.take(this.nThreads * workBytes);
     this.#arena.u8.set(blocks, staged);
-    this.#kernels.pack_rows(own.typeId, own.ptr, firstRow, staged, n, own.nCols, work);
+    if (this.#pool === null) {
+      this.#kernels.pack_rows(own.typeId, own.ptr, firstRow, staged, n, own.nCols, work);
+      return;
+    }
+    const args = [own.typeId, own.ptr, firstRow, staged, n, own.nCols, rowBytes, work, workBytes];
+    this.#pool.args.i32.set(args);
+    this.#pool.run(JOB.packRows, Math.ceil(n / ROWS_PER_CHUNK));
   }
 
   freeWeight(weight: Weight): void {

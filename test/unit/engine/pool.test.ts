@@ -48,7 +48,7 @@ const sleeps = script(
   "sleeps",
   `parentPort.once("message", ({ memory, control }) => {
      const words = new Int32Array(memory.buffer, control, 16);
-     Atomics.add(words, 5, 1);
+     Atomics.add(words, 8, 1);
      Atomics.wait(words, 15, 0);
    });`,
 );
@@ -56,6 +56,22 @@ const fails = script(
   "fails",
   `JOBS.fill(() => { throw new Error("trap"); });
    parentPort.once("message", (init) => runPoolWorker(init));`,
+);
+// As a build would that knows the words otherwise, and as one that knows of no versions.
+const ofLaterBuild = script(
+  "later",
+  `parentPort.once("message", (init) => {
+     new Int32Array(init.memory.buffer, init.control, 16)[7] += 1;
+     runPoolWorker(init);
+   });`,
+);
+const ofOldBuild = script(
+  "old",
+  `parentPort.once("message", ({ memory, control }) => {
+     const words = new Int32Array(memory.buffer, control, 16);
+     Atomics.add(words, 5, 1);
+     Atomics.wait(words, 0, 0);
+   });`,
 );
 const breaks = script("breaks", `throw new Error("no start");`);
 
@@ -154,13 +170,26 @@ describe("a worker of the pool", () => {
     model.dispose();
   });
 
+  const runtimeWith = (spawnKernelWorker: () => KernelWorker | null): Runtime => ({
+    ...{ name: "node", hardwareThreads: 2, spawnKernelWorker },
+    loadKernels: (build) => nodeRuntime.loadKernels(build),
+    openByteSource: (source) => nodeRuntime.openByteSource(source),
+  });
+
+  it.each([
+    ["a later", ofLaterBuild],
+    ["an old", ofOldBuild],
+  ])("of %s build is version-mismatch, whatever engine may be left", async (_, path) => {
+    for (const engine of ["wasm", "auto"] as const) {
+      const runtime = runtimeWith(() => spawn(path));
+      const loading = load(toyBytes("toy-llama"), { runtime, engine, threads: 2 });
+      await expect(loading).rejects.toMatchObject({ code: "version-mismatch" });
+    }
+  });
+
   it("that cannot start leaves the model on one thread", async () => {
     for (const spawnKernelWorker of [() => spawn(breaks), () => null]) {
-      const runtime: Runtime = {
-        ...{ name: "node", hardwareThreads: 2, spawnKernelWorker },
-        loadKernels: (build) => nodeRuntime.loadKernels(build),
-        openByteSource: (source) => nodeRuntime.openByteSource(source),
-      };
+      const runtime = runtimeWith(spawnKernelWorker);
       const model = await load(toyBytes("toy-llama"), { runtime, threads: 2 });
       expect(model.engine.nThreads).toBe(1);
       model.dispose();

@@ -7,9 +7,11 @@
 // | 2    | chunks that are done                                                         |
 // | 3    | chunks of the job                                                            |
 // | 4    | number of the job in `JOBS`                                                  |
-// | 5    | workers that are ready                                                       |
-// | 6    | 1: a worker failed                                                           |
-// | 8 .. | arguments, as jobs.ts lists them                                             |
+// | 5    | workers of builds without a version count themselves here                    |
+// | 6    | 1: a worker failed, 2: one is of another build                               |
+// | 7    | version of this table and of jobs.ts; this and word 6 never move             |
+// | 8    | workers that are ready                                                       |
+// | 16 ..| arguments, as jobs.ts lists them                                             |
 //
 // A job is over when its chunks are done, whoever did them: a worker that wakes late, or never, holds
 // nobody up unless it took a chunk. The ticket names its job, so a late worker takes none of the next.
@@ -22,10 +24,17 @@ export const WORD = {
   done: 2,
   nChunks: 3,
   job: 4,
-  ready: 5,
+  unversioned: 5,
   failed: 6,
+  version: 7,
+  ready: 8,
 } as const;
-export const ARGUMENTS = 8;
+/** Goes up with any change to this file or jobs.ts: a worker's script may be of another build. */
+export const VERSION = 2;
+/** In `WORD.failed`. */
+export const FAILED = 1;
+export const OTHER_BUILD = 2;
+export const ARGUMENTS = 16;
 export const CONTROL_WORDS = 1024;
 export const ARGUMENT_WORDS = CONTROL_WORDS - ARGUMENTS;
 export const END = -1;

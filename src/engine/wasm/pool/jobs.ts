@@ -250,15 +250,29 @@ function gate(k: Kernels, a: JobArguments, chunk: number): void {
   k.gate(at(a, 0) + 4 * begin * size, at(a, 1) + 8 * begin * size, n, size, at(a, 4));
 }
 
+/** type, weight, first row, rows, n, nCols, bytes of a row, scratch, scratch bytes per thread. */
+function packRows(k: Kernels, a: JobArguments, chunk: number, thread: number): void {
+  const begin = chunk * ROWS_PER_CHUNK;
+  k.pack_rows(
+    at(a, 0),
+    at(a, 1),
+    at(a, 2) + begin,
+    at(a, 3) + begin * at(a, 6),
+    Math.min(ROWS_PER_CHUNK, at(a, 4) - begin),
+    at(a, 5),
+    at(a, 7) + thread * at(a, 8),
+  );
+}
+
 /** By number, as the control block holds it. */
 export const JOBS: readonly Job[] = [
   ...[matMulPacked, matMulRaw, attend, gate],
-  ...[attendAndSum, measureWindow, attendSplit],
+  ...[attendAndSum, measureWindow, attendSplit, packRows],
 ];
 
 export const JOB = {
   ...{ matMulPacked: 0, matMulRaw: 1, attend: 2, gate: 3 },
-  ...{ attendAndSum: 4, measureWindow: 5, attendSplit: 6 },
+  ...{ attendAndSum: 4, measureWindow: 5, attendSplit: 6, packRows: 7 },
 } as const;
 
 /** All chunks, on this thread. */

@@ -1,5 +1,5 @@
 // What a worker of the pool does: wait for an epoch, take chunks, say so, wait again.
-import { Control, END, WORD } from "./control.ts";
+import { Control, END, FAILED, OTHER_BUILD, VERSION, WORD } from "./control.ts";
 import { instantiateKernels, startThread } from "../instantiate.ts";
 import type { Kernels } from "../kernels.ts";
 
@@ -18,6 +18,15 @@ const N_SPINS = 20_000;
 
 /** Never returns until the pool ends. */
 export function runPoolWorker(init: PoolWorkerInit): void {
+  const words = new Int32Array(init.memory.buffer, init.control, WORD.version + 1);
+  if (Atomics.load(words, WORD.version) !== VERSION) {
+    Atomics.store(words, WORD.failed, OTHER_BUILD);
+    return;
+  }
+  work(init);
+}
+
+function work(init: PoolWorkerInit): void {
   const exports = instantiateKernels(init.module, init.memory);
   startThread(exports);
   const kernels = exports as unknown as Kernels;
@@ -32,7 +41,7 @@ export function runPoolWorker(init: PoolWorkerInit): void {
       control.work(kernels, init.thread, epoch);
     } catch (error) {
       // The main thread does not see the error itself while it waits for the job.
-      Atomics.store(words, WORD.failed, 1);
+      Atomics.store(words, WORD.failed, FAILED);
       throw error;
     }
   }

@@ -3,7 +3,7 @@
 // order, so the number of threads changes no bit.
 import { assert, KvasirError } from "../../../errors.ts";
 import type { KernelWorker } from "../../../runtime/runtime.ts";
-import { Control, CONTROL_WORDS, END, MAX_CHUNKS, WORD } from "./control.ts";
+import { Control, CONTROL_WORDS, END, MAX_CHUNKS, OTHER_BUILD, VERSION, WORD } from "./control.ts";
 import type { Kernels } from "../kernels.ts";
 import type { Arena } from "../memory.ts";
 import type { PoolWorkerInit } from "./pool-worker.ts";
@@ -34,7 +34,10 @@ export class Pool {
     for (const worker of workers) worker.onFailure((reason) => this.#fail(reason));
   }
 
-  /** @returns null when the workers do not start: the caller goes on with one thread. */
+  /**
+   * @returns null when the workers do not start: the caller goes on with one thread.
+   * @throws {KvasirError} `version-mismatch` when their script is of another build of kvasir.
+   */
   static async start(
     module: WebAssembly.Module,
     kernels: Kernels,
@@ -45,6 +48,7 @@ export class Pool {
     const ptr = arena.alloc(4 * CONTROL_WORDS, "pool");
     arena.u32.fill(0, ptr / 4, ptr / 4 + CONTROL_WORDS);
     const control = new Control(memory, ptr);
+    control.words[WORD.version] = VERSION;
     const pool = new Pool(kernels, control, workers);
     for (const [i, worker] of workers.entries()) {
       const init: PoolWorkerInit = { module, memory, control: ptr, thread: i + 1 };
@@ -52,6 +56,10 @@ export class Pool {
     }
     const deadline = performance.now() + START_MS;
     while (Atomics.load(control.words, WORD.ready) < workers.length) {
+      if (pool.#isOfAnotherBuild()) {
+        pool.dispose();
+        throw otherBuild();
+      }
       if (performance.now() > deadline || pool.#failure !== undefined) {
         pool.dispose();
         return null;
@@ -88,6 +96,14 @@ export class Pool {
     for (const worker of this.#workers) worker.terminate();
   }
 
+  #isOfAnotherBuild(): boolean {
+    const { words } = this.#control;
+    return (
+      Atomics.load(words, WORD.unversioned) !== 0 ||
+      Atomics.load(words, WORD.failed) === OTHER_BUILD
+    );
+  }
+
   /** Spins: the rest of a job takes microseconds. Past that, sleeps in between where it may. */
   #waitForWorkers(words: Int32Array, nChunks: number): void {
     let [started, nLooks] = [0, 0];
@@ -121,4 +137,13 @@ export class Pool {
     );
     return this.#failure;
   }
+}
+
+/** They would take the words of a job for others, and compute wrong numbers. */
+function otherBuild(): KvasirError {
+  return new KvasirError(
+    "version-mismatch",
+    "Cannot start the threads: the script of their workers (kernel-pool.*worker.js) is of another " +
+      "build of kvasir; build or install all of its files together",
+  );
 }
