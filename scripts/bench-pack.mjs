@@ -1,10 +1,11 @@
 // Packs the benchmark for a machine without npm: `node scripts/bench-pack.mjs FOLDER`, then there
 // `node FOLDER/run.mjs [options of npm run bench] --model FILE`. Records go to FOLDER/bench/record.
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ensureBuilt } from "./build.mjs";
 import { bundleBench, jobBundles } from "./lib/bench.mjs";
-import { capture, root, say } from "./lib/run.mjs";
+import { packCommit, packWebGpu } from "./lib/pack.mjs";
+import { root, say } from "./lib/run.mjs";
 
 const runner = `// Runs the packed benchmark; see bench/README.md.
 import { readFileSync } from "node:fs";
@@ -39,21 +40,7 @@ mkdirSync(to, { recursive: true });
 await ensureBuilt();
 await bundleBench(["main", ...jobBundles], to);
 cpSync(join(root, "dist"), join(to, "package"), { recursive: true });
-packWebGpu(process.argv[3] ?? `${process.platform}-${process.arch}`);
-const git = (...args) => capture("git", args, { cwd: root });
-const isDirty = git("status", "--porcelain", "--untracked-files=no") !== "";
-const commit = { id: git("rev-parse", "HEAD") ?? "unknown", isDirty };
-writeFileSync(join(to, "commit.json"), JSON.stringify(commit));
-writeFileSync(join(to, "package.json"), JSON.stringify({ type: "module" }));
+packWebGpu(to, process.argv[3]);
+packCommit(to);
 writeFileSync(join(to, "run.mjs"), runner);
 say(`Packed: ${to}`);
-
-/** WebGPU for Node, of one platform ("linux-x64"). */
-function packWebGpu(platform) {
-  const from = join(root, "node_modules", "webgpu");
-  const into = join(to, "node_modules", "webgpu");
-  if (!existsSync(from)) return;
-  for (const name of ["index.js", "package.json", join("dist", platform)]) {
-    cpSync(join(from, name), join(into, name), { recursive: true });
-  }
-}

@@ -5,7 +5,7 @@ import type { Method } from "../compression/method.ts";
 import { createMethod, methodNames } from "../compression/registry.ts";
 import { Decoder } from "../decode.ts";
 import { createEngine } from "../engine/create-engine.ts";
-import type { Engine, EngineBuffer } from "../engine/engine.ts";
+import type { CodecName, Engine, EngineBuffer } from "../engine/engine.ts";
 import { KvasirError } from "../errors.ts";
 import { TENSOR_TYPES, type TensorTypeName } from "../gguf/tensor-type.ts";
 import { load } from "../load.ts";
@@ -73,10 +73,10 @@ async function dequantizeOn(
 }
 
 function parityOpener(runtime: Runtime): OpenParityModel {
-  return async (source: ModelSource, options: OpenParityOptions) => {
+  return async (source: ModelSource, { codec, ...options }: OpenParityOptions) => {
     const model = await load(source, { ...options, runtime });
     if (!(model instanceof LocalModel)) throw new Error("Broken invariant: load is local");
-    return new TransformerParity(model);
+    return new TransformerParity(model, codec);
   };
 }
 
@@ -85,9 +85,11 @@ class TransformerParity implements ParityModel {
   readonly chatTemplate: ParityModel["chatTemplate"];
   readonly config: ParityModel["config"];
   readonly #model: LocalModel;
+  readonly #codec: CodecName;
 
-  constructor(model: LocalModel) {
+  constructor(model: LocalModel, codec?: CodecName) {
     this.#model = model;
+    this.#codec = codec ?? (model.engine.activations === "f32" ? "f32" : "f16");
     this.tokenizer = model.tokenizer;
     this.chatTemplate = model.chatTemplate;
     this.config = model.config;
@@ -153,7 +155,7 @@ class TransformerParity implements ParityModel {
   }
 
   #run(spec?: PressSpec): Run {
-    return new Run(this.#model, spec);
+    return new Run(this.#model, this.#codec, spec);
   }
 
   async #visitAll(
@@ -207,11 +209,10 @@ class Run {
   readonly #spec: PressSpec | undefined;
   #isDisposed = false;
 
-  constructor(model: LocalModel, spec: PressSpec | undefined) {
+  constructor(model: LocalModel, codec: CodecName, spec: PressSpec | undefined) {
     const { transformer } = model.parts;
     const { nLayers, nKvHeads, headDim } = transformer.config;
     const { engine } = transformer;
-    const codec = engine.activations === "f32" ? "f32" : "f16";
     const shape = { nLayers, nKvHeads, headDim, codec, headroom: HEADROOM } as const;
     this.#model = model;
     this.#spec = spec;

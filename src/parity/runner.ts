@@ -1,6 +1,6 @@
 // Runs every check that a golden folder has files for. The platform hands in the folder, the
 // models and the means to open them, so the same check runs in every runtime.
-import type { Activations, EngineName } from "../engine/engine.ts";
+import type { Activations, CodecName, EngineName } from "../engine/engine.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { TensorTypeName } from "../gguf/tensor-type.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -62,6 +62,8 @@ export type ParityEngine = EngineName | "auto";
 export interface OpenParityOptions {
   readonly engine: ParityEngine;
   readonly activations: Activations;
+  /** How the cache stores rows. Default: "f32" where the engine computes in f32, else "f16". */
+  readonly codec?: CodecName;
   /** Default as `load`'s. */
   readonly threads?: number;
 }
@@ -117,6 +119,8 @@ export interface CheckContext {
   readonly golden: GoldenFolder;
   readonly host: ParityHost;
   readonly activations: Activations;
+  /** As in `ParityOptions`. */
+  readonly codec?: CodecName;
   /** The job's model. */
   model(): ParityModel;
 }
@@ -135,6 +139,8 @@ export interface ParityOptions {
   readonly engine: ParityEngine;
   readonly threads?: number;
   readonly activations: readonly Activations[];
+  /** As in `OpenParityOptions`. */
+  readonly codec?: CodecName;
   readonly only: readonly Area[];
   /** Finds a model by file name; null where it is not there. */
   findModel(name: string): Promise<ModelSource | null>;
@@ -158,7 +164,7 @@ export async function* runParity(
     for (const job of jobs) {
       throwIfAborted(options.signal, "run the parity checks");
       options.onJob?.(job);
-      yield* runJob(job, golden, host, models, options.signal);
+      yield* runJob(job, golden, host, models, options);
     }
   } finally {
     models.close();
@@ -174,7 +180,7 @@ async function planJobs(
     dequant: () => dequantJobs(golden, contents, options.engine),
     tokenizer: () => tokenizerJobs(golden, contents, options.models),
     templates: () => templateJobs(golden, contents),
-    toys: () => toyJobs(golden, contents, options.activations),
+    toys: () => toyJobs(golden, contents, options.activations, options.codec),
     forward: () => forwardJobs(golden, contents, options),
     presses: () => pressJobs(golden, contents, options),
   };
@@ -230,7 +236,7 @@ async function* runJob(
   golden: GoldenFolder,
   host: ParityHost,
   models: OpenModel,
-  signal: AbortSignal | undefined,
+  { codec, signal }: ParityOptions,
 ): AsyncGenerator<CheckResult> {
   try {
     let model: ParityModel | undefined;
@@ -246,6 +252,7 @@ async function* runJob(
       golden,
       host,
       activations: job.activations,
+      ...(codec !== undefined && { codec }),
       model: () => {
         if (model === undefined) throw new Error(`Broken invariant: ${job.check} needs a model`);
         return model;
@@ -286,6 +293,7 @@ class OpenModel {
     this.#model = await this.#host.open(source, {
       engine: this.#options.engine,
       activations,
+      ...(this.#options.codec !== undefined && { codec: this.#options.codec }),
       ...(this.#options.threads !== undefined && { threads: this.#options.threads }),
     });
     this.#key = wanted;

@@ -1,5 +1,5 @@
 // Every tolerance of the parity check, in one place, with where it comes from.
-import type { Activations } from "../engine/engine.ts";
+import type { Activations, CodecName } from "../engine/engine.ts";
 
 /**
  * NMSE of logits after the last prompt token. q8: activations are rounded to int8 per block.
@@ -13,6 +13,16 @@ export const LAST_LOGITS_NMSE: Readonly<Record<Activations, number>> = { f32: 1e
  */
 export const TOY_LOGITS_NMSE: Readonly<Record<Activations, number>> = { f32: 1e-8, q8: 1e-2 };
 
+/**
+ * NMSE of logits in f32 over a cache whose rows are rounded to f16, of models and toys.
+ */
+export const HALF_ROWS_NMSE = 1e-4;
+
+/** The bound on an NMSE of logits: `plain`, or what rounded rows allow. */
+export function nmseBound(plain: number, codec: CodecName | undefined): number {
+  return codec === undefined || codec === "f32" ? plain : Math.max(plain, HALF_ROWS_NMSE);
+}
+
 /** Mean negative log-likelihood, relative. */
 export const MEAN_NLL_RELATIVE = 1e-4;
 
@@ -22,6 +32,14 @@ export const PERPLEXITY_MIN_TOKENS = 500;
 
 /** Logits. A golden choice closer than this may go either way; right f32 stays within 1e-3. */
 export const GREEDY_MIN_MARGIN = 0.01;
+
+/** The same where rows are rounded. */
+export const ROUNDED_MIN_MARGIN = 0.1;
+
+/** Margins below it decide nothing. */
+export function minMargin(codec: CodecName | undefined): number {
+  return codec === undefined || codec === "f32" ? GREEDY_MIN_MARGIN : ROUNDED_MIN_MARGIN;
+}
 
 /**
  * NMSE of the first logits after compression. Measured at most 2e-11 with equal kept sets; room is

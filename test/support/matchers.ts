@@ -1,5 +1,17 @@
 // Distances between tensors.
 
+let nmseObserver: ((value: number) => void) | null = null;
+
+/** Has `observer` told every NMSE from now on, for reports of what was measured; null ends it. */
+export function observeNmse(observer: typeof nmseObserver): void {
+  nmseObserver = observer;
+}
+
+/** Tells the observer an NMSE that was computed elsewhere. */
+export function noteNmse(value: number): void {
+  nmseObserver?.(value);
+}
+
 /** sum (a - b)^2 / sum b^2; 0 for equal arrays, whatever the denominator. */
 export function nmse(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   checkLengths(actual, expected);
@@ -9,7 +21,9 @@ export function nmse(actual: ArrayLike<number>, expected: ArrayLike<number>): nu
     error += (a - b) ** 2;
     total += b * b;
   }
-  return error === 0 ? 0 : error / total;
+  const value = error === 0 ? 0 : error / total;
+  noteNmse(value);
+  return value;
 }
 
 /** The largest |a - b|; NaN where either has one. */

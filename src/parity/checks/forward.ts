@@ -14,27 +14,29 @@ import {
 import { argmax, compareGreedy, klDivergence, logProbability, nmse } from "../metrics.ts";
 import type { CheckContext, CheckResult, Job, ParityOptions } from "../runner.ts";
 import {
-  GREEDY_MIN_MARGIN,
   LAST_LOGITS_NMSE,
   MEAN_NLL_RELATIVE,
+  minMargin,
+  nmseBound,
   PERPLEXITY_MIN_TOKENS,
   PERPLEXITY_RELATIVE,
 } from "../tolerances.ts";
 import { modelOf } from "./models.ts";
-import { allOf, atMost, info, notDone, type Row } from "./result.ts";
+import { allOf, atMost, info, modeName, notDone, type Row } from "./result.ts";
 
 /** Prompts through the uncompressed model, in each mode of the activations. */
 export async function forwardJobs(
   golden: GoldenFolder,
   contents: GoldenContents,
-  options: Pick<ParityOptions, "activations" | "models">,
+  options: Pick<ParityOptions, "activations" | "codec" | "models">,
 ): Promise<Job[]> {
   const jobs: Job[] = [];
   for (const prompt of contents.forward) {
     const entry = await golden.readJson(prompt.path);
     const model = await modelOf(golden, contents, prompt.folder, options.models, entry);
     for (const activations of options.activations) {
-      const row: Row = { area: "forward", check: `${checkName(prompt)} ${activations}` };
+      const mode = modeName(activations, options.codec);
+      const row: Row = { area: "forward", check: `${checkName(prompt)} ${mode}` };
       jobs.push({
         ...row,
         model,
@@ -85,14 +87,17 @@ async function* checkPrompt(
   const { activations } = context;
   const golden = await readArray(context.golden, prompt.path, object(entry, "last_logits"), "f32");
   const error = nmse(measured.lastLogits, golden.values);
-  yield atMost(row, "last logits NMSE", error, LAST_LOGITS_NMSE[activations]);
+  const bound = nmseBound(LAST_LOGITS_NMSE[activations], context.codec);
+  yield atMost(row, "last logits NMSE", error, bound);
   const kl = klDivergence(golden.values, measured.lastLogits);
   yield info(row, "last logits KL, nats", kl);
   if (isNumbers(entry["next_logprob"])) {
     yield likelihood(row, activations, measured, numbers(entry, "next_logprob"));
   }
   if (activations !== "f32") return;
-  if (isNumbers(entry["argmax"])) yield bestTokens(row, measured, entry);
+  if (isNumbers(entry["argmax"])) {
+    yield bestTokens(row, measured, entry, minMargin(context.codec));
+  }
   if (entry["greedy"] !== undefined) yield await greedy(context, row, ids, entry);
 }
 
@@ -139,14 +144,19 @@ function likelihood(
 }
 
 /** The likeliest token after each position, where the golden choice is no close call. */
-function bestTokens(row: Row, measured: Measured, entry: JsonObject): CheckResult {
+function bestTokens(
+  row: Row,
+  measured: Measured,
+  entry: JsonObject,
+  closeCall: number,
+): CheckResult {
   const best = numbers(entry, "argmax");
   const margins = isNumbers(entry["argmax_margin"]) ? entry["argmax_margin"] : undefined;
   let total = 0;
   let nWrong = 0;
   let note = "";
   best.forEach((token, position) => {
-    if ((margins?.[position] ?? Infinity) < GREEDY_MIN_MARGIN) return;
+    if ((margins?.[position] ?? Infinity) < closeCall) return;
     total++;
     if (measured.best[position] === token) return;
     nWrong++;
@@ -163,17 +173,18 @@ async function greedy(
 ): Promise<CheckResult> {
   const golden = greedyOf(entry, "greedy");
   const tokens = await context.model().greedy(ids, golden.tokens.length);
-  return greedyResult(row, "greedy tokens", tokens, golden);
+  return greedyResult(row, "greedy tokens", tokens, golden, minMargin(context.codec));
 }
 
-/** All steps before the first close call must agree. */
+/** All steps before the first whose margin is below `closeCall` must agree. */
 export function greedyResult(
   row: Row,
   metric: string,
   tokens: ArrayLike<number>,
   golden: ReturnType<typeof greedyOf>,
+  closeCall: number,
 ): CheckResult {
-  const { nCompared, differsAt } = compareGreedy(tokens, golden, GREEDY_MIN_MARGIN);
+  const { nCompared, differsAt } = compareGreedy(tokens, golden, closeCall);
   if (nCompared === 0) return notDone(row, metric, "not run", "the first step is a close call");
   if (differsAt === undefined) return allOf(row, metric, 0, nCompared);
   const note = `step ${differsAt}: ${tokens[differsAt]}, not ${golden.tokens[differsAt]}`;

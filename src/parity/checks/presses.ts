@@ -35,12 +35,7 @@ import type {
   PressedCache,
   PressSpec,
 } from "../runner.ts";
-import {
-  GREEDY_MIN_MARGIN,
-  KEPT_OVERLAP,
-  KEPT_SET_FACTOR,
-  PRESSED_LOGITS_NMSE,
-} from "../tolerances.ts";
+import { minMargin, KEPT_OVERLAP, KEPT_SET_FACTOR, PRESSED_LOGITS_NMSE } from "../tolerances.ts";
 import { greedyResult } from "./forward.ts";
 import { modelOf } from "./models.ts";
 import { allOf, atMost, info, notDone, type Row } from "./result.ts";
@@ -224,12 +219,13 @@ async function* checkCase(
   }
   // Steps after the first close call are not compared, so they need not be computed.
   const { margins } = greedy;
-  const closeCall = margins.findIndex((margin) => margin < GREEDY_MIN_MARGIN);
+  const smallest = minMargin(context.codec);
+  const closeCall = margins.findIndex((margin) => margin < smallest);
   const nSteps = closeCall < 0 ? margins.length : closeCall;
   while (tokens.length < nSteps) {
     tokens.push(argmax(await pressed.next(tokens[tokens.length - 1] ?? 0)));
   }
-  yield greedyResult(row, "greedy tokens", tokens, greedy);
+  yield greedyResult(row, "greedy tokens", tokens, greedy, smallest);
 }
 
 /** Kept positions, [layer][head]. */

@@ -1,9 +1,15 @@
+import type { Activations, CodecName } from "../../engine/engine.ts";
 import type { Area, CheckResult } from "../runner.ts";
 
 /** The first columns of a result. */
 export interface Row {
   readonly area: Area;
   readonly check: string;
+}
+
+/** How a check was computed, as its name says it. */
+export function modeName(activations: Activations, codec: CodecName | undefined): string {
+  return codec === undefined ? activations : `${activations}, ${codec} rows`;
 }
 
 /** Passes when `measured` is at most `tolerance`; NaN fails. */

@@ -1,4 +1,4 @@
-import type { Activations } from "../../engine/engine.ts";
+import type { Activations, CodecName } from "../../engine/engine.ts";
 import {
   beside,
   type GoldenContents,
@@ -15,15 +15,16 @@ import {
 } from "../golden.ts";
 import { klDivergence, nmse } from "../metrics.ts";
 import type { CheckContext, CheckResult, Job } from "../runner.ts";
-import { TOY_LOGITS_NMSE } from "../tolerances.ts";
+import { minMargin, nmseBound, TOY_LOGITS_NMSE } from "../tolerances.ts";
 import { greedyResult } from "./forward.ts";
-import { allOf, atMost, info, type Row } from "./result.ts";
+import { allOf, atMost, info, modeName, type Row } from "./result.ts";
 
 /** Small models with random weights, all positions, in each mode of the activations. */
 export async function toyJobs(
   golden: GoldenFolder,
   contents: GoldenContents,
   modes: readonly Activations[],
+  codec?: CodecName,
 ): Promise<Job[]> {
   const jobs: Job[] = [];
   for (const path of contents.toys) {
@@ -35,7 +36,7 @@ export async function toyJobs(
         : ({ kind: "golden", path: beside(path, file) } as const);
     for (const activations of modes) {
       const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.json$/, "");
-      const row: Row = { area: "toys", check: `${name} ${activations}` };
+      const row: Row = { area: "toys", check: `${name} ${modeName(activations, codec)}` };
       jobs.push({ ...row, model, activations, run: (context) => checkToy(context, path, row) });
     }
   }
@@ -60,13 +61,15 @@ async function* checkToy(
   });
   const { activations } = context;
   const error = nmse(measured, golden.values);
-  yield atMost(row, "all logits NMSE", error, TOY_LOGITS_NMSE[activations]);
+  const bound = nmseBound(TOY_LOGITS_NMSE[activations], context.codec);
+  yield atMost(row, "all logits NMSE", error, bound);
   yield info(row, "mean KL, nats", kl / ids.length);
   if (isNumbers(entry["text_ids"])) yield textIds(context, row, entry);
   if (activations !== "f32" || entry["greedy"] === undefined) return;
   const continuation = greedyOf(entry, "greedy");
   const tokens = await context.model().greedy(ids, continuation.tokens.length);
-  yield greedyResult(row, "greedy tokens", tokens, continuation);
+  const closeCall = minMargin(context.codec);
+  yield greedyResult(row, "greedy tokens", tokens, continuation, closeCall);
 }
 
 /** The toy's own vocabulary; the golden ids begin with bos where the model wants it. */

@@ -1,0 +1,190 @@
+// The checks that the engine "webgpu" must pass on every stack of WebGPU: the contract of all ops, the
+// toys, and SmolLM2's short prompts where its file is at hand. Runs by itself, in Node, Deno and pages.
+import { createReferenceEngine } from "../../src/engine/reference/engine.ts";
+import { frequenciesOf } from "../../src/engine/reference/ops.ts";
+import { createWebGpuEngine } from "../../src/engine/webgpu/create.ts";
+import type { CodecName, Engine } from "../../src/engine/engine.ts";
+import type { GoldenFolder } from "../../src/parity/golden.ts";
+import { createParityHost } from "../../src/parity/open-model.ts";
+import { type Area, runParity } from "../../src/parity/runner.ts";
+import type { ModelSource, Runtime } from "../../src/runtime/runtime.ts";
+import { attentionContract } from "../contract/engine/attention.ts";
+import { bufferContract } from "../contract/engine/buffers.ts";
+import { denseMaskContract } from "../contract/engine/dense-mask.ts";
+import { measureContract } from "../contract/engine/measure.ts";
+import { projectionContract } from "../contract/engine/projections.ts";
+import { rowsContract } from "../contract/engine/rows.ts";
+import { stepContract } from "../contract/engine/steps.ts";
+import { type Engines, F32_TOLERANCES } from "../contract/rig.ts";
+import { noteNmse, observeNmse } from "../support/matchers.ts";
+import { shareDevice } from "./shared-gpu.ts";
+import * as shim from "./vitest-shim.ts";
+
+/** What the program or page that runs the suite has. */
+export interface SuiteHost {
+  readonly runtime: Runtime;
+  /** Null where there is no WebGPU. */
+  readonly gpu: GPU | null;
+  /** Toys, and forward passes of SmolLM2. */
+  readonly golden: GoldenFolder;
+  /** SmolLM2's file; its cases are left out where there is none. */
+  readonly model: ModelSource | null;
+}
+
+export interface SuiteCase extends shim.CaseReport {
+  /** The largest NMSE that the case measured; null where it measures none. */
+  readonly nmse: number | null;
+}
+
+export interface SuiteReport {
+  /** Of the adapter, as far as it tells. */
+  readonly adapter: Readonly<Record<string, string>>;
+  readonly features: readonly string[];
+  readonly userAgent: string;
+  readonly cases: readonly SuiteCase[];
+  readonly ms: number;
+}
+
+export interface SuiteOptions {
+  /** A regular expression for the whole names of the cases that run. Default: all. */
+  readonly only?: string;
+  readonly onCase?: (result: SuiteCase) => void;
+}
+
+const CODECS: readonly CodecName[] = ["f32", "f16"];
+const TOYS = ["toy-llama", "toy-qwen2", "toy-qwen3", "toy-gemma3"];
+const PROMPTS = ["p9", "p64"];
+
+const NO_ADAPTER =
+  "The WebGPU suite finds no adapter: install Chromium, which brings a Vulkan driver (SwiftShader), or " +
+  "the system's loader and drivers (libvulkan1, mesa-vulkan-drivers); in Node also the package webgpu";
+
+/** The names of all cases, in order. */
+export function suiteNames(hasModel: boolean): readonly string[] {
+  return shim.namesOf(shim.collect(() => register(null, hasModel)));
+}
+
+/**
+ * Runs the suite; cases that fail are in the report.
+ * @throws Where there is no adapter, with what to install.
+ */
+export async function runSuite(
+  given: SuiteHost,
+  { only = "", onCase }: SuiteOptions = {},
+): Promise<SuiteReport> {
+  const begin = performance.now();
+  const { adapter, ...host } = await withAdapter(given);
+  const cases: SuiteCase[] = [];
+  const pattern = new RegExp(only);
+  let nmse: number | null = null;
+  observeNmse((value) => (nmse = Number.isNaN(value) ? NaN : Math.max(nmse ?? 0, value)));
+  await shim.runGroup(
+    shim.collect(() => register(host, host.model !== null)),
+    {
+      wants: (name) => pattern.test(name),
+      onCase: (report) => {
+        const result = { ...report, nmse };
+        nmse = null;
+        cases.push(result);
+        onCase?.(result);
+      },
+    },
+  );
+  observeNmse(null);
+  const { vendor, architecture, device, description } = adapter.info;
+  return {
+    adapter: { vendor, architecture, device, description },
+    features: [...adapter.features].sort(),
+    userAgent: globalThis.navigator?.userAgent ?? "",
+    cases,
+    ms: performance.now() - begin,
+  };
+}
+
+async function withAdapter({ gpu, ...host }: SuiteHost) {
+  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (gpu === null || !adapter) throw new Error(NO_ADAPTER);
+  return { ...host, gpu: shareDevice(gpu), adapter };
+}
+
+/** @param host Null where only the names are wanted. */
+function register(host: SuiteHost | null, hasModel: boolean): void {
+  registerContract(host);
+  for (const codec of CODECS) {
+    const rows = `rows of ${codec}`;
+    shim.describe(`toys, ${rows}`, () => {
+      for (const toy of TOYS) {
+        shim.it(toy, () => checkGolden(host, "toys", codec, (path) => path.includes(`/${toy}.`)));
+      }
+    });
+    if (!hasModel) continue;
+    shim.describe(`SmolLM2, ${rows}`, () => {
+      for (const prompt of PROMPTS) {
+        const isOf = (path: string): boolean =>
+          path.startsWith(`smollm2/forward/${prompt}.`) && !path.includes("internals");
+        shim.it(prompt, () => checkGolden(host, "forward", codec, isOf));
+      }
+    });
+  }
+}
+
+function registerContract(host: SuiteHost | null): void {
+  let engines: Engines | null = null;
+  const use = (): Engines => {
+    if (engines === null) throw new Error("The engine was not made");
+    return engines;
+  };
+  shim.describe("contract", () => {
+    shim.beforeAll(async () => {
+      const oracle = createReferenceEngine();
+      engines = { engine: await openEngine(host?.gpu ?? null), oracle, exact: oracle };
+    });
+    shim.afterAll(() => engines?.engine.dispose());
+    shim.describe("memory", () => bufferContract(use));
+    projectionContract(use, F32_TOLERANCES);
+    attentionContract(use, F32_TOLERANCES);
+    rowsContract(use, F32_TOLERANCES);
+    shim.describe("steps", () => stepContract(use, F32_TOLERANCES));
+    shim.describe("measure", () => measureContract(use));
+    denseMaskContract(() => use().engine);
+  });
+}
+
+async function openEngine(gpu: GPU | null): Promise<Engine> {
+  const options = { gpu, ropeFrequencies: frequenciesOf, allowsSoftware: true };
+  const result = await createWebGpuEngine(options);
+  if ("engine" in result) return result.engine;
+  throw new Error(`Cannot make the engine: ${result.refusal}`);
+}
+
+/** What `kvasir parity` checks, on the goldens whose paths `isOf` accepts. */
+async function checkGolden(
+  host: SuiteHost | null,
+  area: Area,
+  codec: CodecName,
+  isOf: (path: string) => boolean,
+): Promise<void> {
+  if (host === null) return;
+  const { runtime, gpu, golden, model } = host;
+  const own: Runtime = { ...runtime, gpu: async () => gpu };
+  const folder: GoldenFolder = { ...golden, list: async () => (await golden.list()).filter(isOf) };
+  const results = runParity(folder, createParityHost(own), {
+    ...{ engine: "webgpu", threads: 1, activations: ["f32"], codec, only: [area] },
+    findModel: async () => model,
+    models: new Map([["smollm2", "SmolLM2"]]),
+  });
+  const wrong: string[] = [];
+  let nPassed = 0;
+  for await (const { check, metric, measured, tolerance, status, note } of results) {
+    if (metric.endsWith("NMSE") && typeof measured === "number") noteNmse(measured);
+    if (status === "pass") nPassed++;
+    else if (status !== "info") {
+      wrong.push(
+        `${check}, ${metric}: ${status}, got ${measured}, wanted ${tolerance} ${note ?? ""}`,
+      );
+    }
+  }
+  if (wrong.length > 0) throw new Error(wrong.join("; "));
+  // The logits, and at least one of the text's checks.
+  if (nPassed < 2) throw new Error(`Only ${nPassed} checks were made`);
+}
