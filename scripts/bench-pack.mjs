@@ -29,6 +29,14 @@ const host = {
 process.exitCode = await main(process.argv.slice(2), host);
 `;
 
+const variantsRunner = `// Compares the variants of the GPU's kernels; see bench/README.md.
+import { load, runtime } from "./package/node.js";
+import { main } from "./variants.js";
+
+const say = (line) => process.stdout.write(line + "\\n");
+process.exit(await main(process.argv.slice(2), { load, runtime, say }));
+`;
+
 const folder = process.argv[2];
 if (folder === undefined) {
   say("Cannot pack the benchmark: name a folder");
@@ -38,9 +46,10 @@ const to = resolve(folder);
 rmSync(to, { recursive: true, force: true });
 mkdirSync(to, { recursive: true });
 await ensureBuilt();
-await bundleBench(["main", ...jobBundles], to);
+await bundleBench(["main", "variants", ...jobBundles], to);
 cpSync(join(root, "dist"), join(to, "package"), { recursive: true });
 packWebGpu(to, process.argv[3]);
 packCommit(to);
 writeFileSync(join(to, "run.mjs"), runner);
+writeFileSync(join(to, "variants.mjs"), variantsRunner);
 say(`Packed: ${to}`);

@@ -34,7 +34,7 @@ interface Matrix {
   readonly blocks: Uint8Array;
 }
 
-function matrix(rng: Rng, type: TensorTypeName, nRows: number, nCols: number): Matrix {
+export function matrix(rng: Rng, type: TensorTypeName, nRows: number, nCols: number): Matrix {
   return { type, nRows, nCols, blocks: randomBlocks(rng, type, nRows, nCols) };
 }
 
@@ -145,7 +145,7 @@ function normProjectContract(suite: Suite): void {
   });
 }
 
-async function checkNormProject(
+export async function checkNormProject(
   suite: Suite,
   rng: Rng,
   matrices: Matrix[],
@@ -265,7 +265,7 @@ function logitsContract(suite: Suite): void {
   }
 }
 
-function argmaxContract(suite: Suite): void {
+export function argmaxContract(suite: Suite): void {
   const cases: [string, number[][], number[]][] = [
     [
       "the first on ties",
