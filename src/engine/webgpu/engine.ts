@@ -4,6 +4,7 @@
 // Not here: arithmetic (shaders/) and decisions.
 import { assert, KvasirError } from "../../errors.ts";
 import type { TensorTypeName } from "../../gguf/tensor-type.ts";
+import type { DrawRule } from "../../sampler/draw-rule.ts";
 import type {
   Activation,
   AttendShape,
@@ -23,6 +24,7 @@ import type {
 import { AttendOps } from "./ops/attend.ts";
 import { GpuBuffer, Ledger, liveBuffer, rangeOf } from "./device/buffers.ts";
 import type { GpuDevice } from "./device/device.ts";
+import { DrawOps } from "./ops/draw.ts";
 import { IndexLists } from "./ops/index-lists.ts";
 import { MeasureOps, readDoubles } from "./ops/measure.ts";
 import { OpContext } from "./ops/op-context.ts";
@@ -45,6 +47,7 @@ export class WebGpuEngine implements Engine {
   readonly #ledger: Ledger;
   readonly #weights: Weights;
   readonly #project: ProjectOps;
+  readonly #draw: DrawOps;
   readonly #rows: RowOps;
   readonly #attend: AttendOps;
   readonly #measure: MeasureOps;
@@ -63,6 +66,7 @@ export class WebGpuEngine implements Engine {
     this.#ledger = new Ledger(limitBytes);
     this.#weights = new Weights(this.#context);
     this.#project = new ProjectOps(this.#context);
+    this.#draw = new DrawOps(this.#context);
     const lists = new IndexLists(this.#context);
     this.#rows = new RowOps(this.#context, lists, frequenciesOf);
     this.#attend = new AttendOps(this.#context);
@@ -227,6 +231,16 @@ export class WebGpuEngine implements Engine {
 
   argmax(out: EngineBuffer, logits: EngineBuffer, nTokens: number, nCols: number): void {
     this.#project.argmax(out, logits, nTokens, nCols);
+  }
+
+  draw(
+    out: EngineBuffer,
+    logits: EngineBuffer,
+    nCols: number,
+    rule: DrawRule,
+    fraction: number,
+  ): void {
+    this.#draw.draw(out, logits, nCols, rule, fraction);
   }
 
   measureWindow(
