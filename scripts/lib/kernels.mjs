@@ -15,7 +15,11 @@ const shared = [
   "--export=__heap_base",
 ].flatMap((option) => ["-C", `link-arg=${option}`]);
 
-const features = (list) => ["-C", `target-feature=${list}`];
+/**
+ * Without loop strength reduction: its addresses are sums, which V8 computes for every load, where a
+ * constant offset costs nothing.
+ */
+const features = (list) => ["-C", `target-feature=${list}`, "-C", "llvm-args=-disable-lsr"];
 const atomics = "+atomics,+bulk-memory,+mutable-globals";
 
 /**

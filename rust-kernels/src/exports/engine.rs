@@ -75,8 +75,14 @@ pub fn is_narrow(ty: u32) -> bool {
     packed::packing(tensor_type(ty)).is_some_and(block_dot::is_narrow)
 }
 
+/// Tokens that the quantised form of `n_tokens` has place for.
+#[wasm_bindgen]
+pub fn padded_tokens(n_tokens: u32) -> u32 {
+    quantize::padded(n_tokens as usize) as u32
+}
+
 /// x f32[n_tokens, n_cols] to codes (2 bytes each, 1 where narrow) and f32 scales and i32 sums
-/// [n_tokens, n_cols / 32, 2].
+/// [n_cols / 32, 2], of as many tokens as `padded_tokens` says.
 #[wasm_bindgen]
 pub fn quantize(
     codes: u32,
@@ -87,15 +93,15 @@ pub fn quantize(
     n_cols: u32,
     is_narrow: bool,
 ) {
-    let n_cols = n_cols as usize;
-    let n = n_tokens as usize * n_cols;
+    let (n_tokens, n_cols) = (n_tokens as usize, n_cols as usize);
+    let n = quantize::padded(n_tokens) * n_cols;
     // SAFETY: the caller's arena holds the four ranges, apart.
     unsafe {
         quantize::quantize(
             slice_mut(codes, quantize::code_bytes(n, is_narrow)),
             slice_mut(scales, 2 * (n / BLOCK)),
             slice_mut(sums, 2 * (n / BLOCK)),
-            slice(x, n),
+            slice(x, n_tokens * n_cols),
             n_cols,
             is_narrow,
         );
@@ -150,7 +156,7 @@ pub fn mat_mul_packed(
     };
     let shape =
         Shape { n_rows: n_rows as usize, n_cols: n_cols as usize, n_tokens: n_tokens as usize };
-    let n = shape.n_tokens * shape.n_cols;
+    let n = quantize::padded(shape.n_tokens) * shape.n_cols;
     // SAFETY: the caller's arena holds the five ranges, and `out` overlaps none of the others.
     let (out, x, weight) = unsafe {
         (

@@ -40,6 +40,22 @@ impl F32x4 {
         Self::load_f16(&h, 0)
     }
     #[inline(always)]
+    pub fn load_bytes(s: &[u8], at: usize) -> Self {
+        Self(core::array::from_fn(|i| {
+            f32::from_le_bytes(core::array::from_fn(|j| s[at + 4 * i + j]))
+        }))
+    }
+    #[inline(always)]
+    pub fn store_bytes(self, s: &mut [u8], at: usize) {
+        for (i, x) in self.0.into_iter().enumerate() {
+            s[at + 4 * i..at + 4 * i + 4].copy_from_slice(&x.to_le_bytes());
+        }
+    }
+    #[inline(always)]
+    pub fn spread(self) -> [Self; 4] {
+        self.0.map(Self::splat)
+    }
+    #[inline(always)]
     pub fn store(self, s: &mut [f32], at: usize) {
         s[at..at + 4].copy_from_slice(&self.0);
     }
@@ -116,6 +132,10 @@ impl I32x4 {
         Self([x; 4])
     }
     #[inline(always)]
+    pub fn load(s: &[i32], at: usize) -> Self {
+        Self([s[at], s[at + 1], s[at + 2], s[at + 3]])
+    }
+    #[inline(always)]
     pub fn add(self, o: Self) -> Self {
         Self(core::array::from_fn(|i| self.0[i].wrapping_add(o.0[i])))
     }
@@ -180,6 +200,10 @@ impl I16x8 {
     #[inline(always)]
     pub fn transpose_pairs(r: [Self; 4]) -> [Self; 4] {
         core::array::from_fn(|p| Self(core::array::from_fn(|i| r[i / 2].0[2 * p + i % 2])))
+    }
+    #[inline(always)]
+    pub fn spread(self) -> [Self; 4] {
+        core::array::from_fn(|p| Self(core::array::from_fn(|i| self.0[2 * p + i % 2])))
     }
     #[inline(always)]
     pub fn load_pair(s: &[u8], at: usize) -> Self {
@@ -247,8 +271,9 @@ pub struct I8x16([i8; 16]);
 #[allow(missing_docs)]
 impl I8x16 {
     #[inline(always)]
-    pub fn load_quad(s: &[u8], at: usize) -> Self {
-        Self(core::array::from_fn(|i| s[at + (i & 3)] as i8))
+    pub fn of(v: I16x8) -> Self {
+        let byte = |i: usize| v.0[i / 2].to_le_bytes()[i % 2] as i8;
+        Self(core::array::from_fn(byte))
     }
     #[inline(always)]
     pub fn narrow(a: I16x8, b: I16x8) -> Self {

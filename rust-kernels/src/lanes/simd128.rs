@@ -52,6 +52,25 @@ impl F32x4 {
         let bits = v128_and(i32x4_shl(h, 13), u32x4_splat(0x8fff_e000));
         Self(f32x4_mul(bits, f32x4_splat(F16_SCALE)))
     }
+    /// Four f32 in the sixteen bytes at `s[at ..]`, little-endian.
+    #[inline(always)]
+    pub fn load_bytes(s: &[u8], at: usize) -> Self {
+        let s = &s[at..at + 16];
+        // SAFETY: the slice above holds sixteen bytes; v128.load needs no alignment.
+        Self(unsafe { v128_load(s.as_ptr().cast()) })
+    }
+    /// Writes sixteen bytes at `s[at ..]`, little-endian.
+    #[inline(always)]
+    pub fn store_bytes(self, s: &mut [u8], at: usize) {
+        let s = &mut s[at..at + 16];
+        // SAFETY: the slice above holds sixteen bytes.
+        unsafe { v128_store(s.as_mut_ptr().cast(), self.0) }
+    }
+    /// Each lane, four times.
+    #[inline(always)]
+    pub fn spread(self) -> [Self; 4] {
+        spread(self.0).map(Self)
+    }
     /// Writes `s[at .. at + 4]`.
     #[inline(always)]
     pub fn store(self, s: &mut [f32], at: usize) {
@@ -159,6 +178,13 @@ impl I32x4 {
     pub fn splat(x: i32) -> Self {
         Self(i32x4_splat(x))
     }
+    /// `s[at .. at + 4]`.
+    #[inline(always)]
+    pub fn load(s: &[i32], at: usize) -> Self {
+        let s = &s[at..at + 4];
+        // SAFETY: the slice above holds four elements; v128.load needs no alignment.
+        Self(unsafe { v128_load(s.as_ptr().cast()) })
+    }
     /// Wrapping sum.
     #[inline(always)]
     pub fn add(self, o: Self) -> Self {
@@ -253,6 +279,11 @@ impl I16x8 {
         // SAFETY: the slice above holds the four bytes that are read.
         Self(unsafe { v128_load32_splat(s.as_ptr().cast()) })
     }
+    /// Each pair of lanes, four times.
+    #[inline(always)]
+    pub fn spread(self) -> [Self; 4] {
+        spread(self.0).map(Self)
+    }
     /// Wrapping sum.
     #[inline(always)]
     pub fn add(self, o: Self) -> Self {
@@ -317,12 +348,10 @@ impl I16x8 {
 pub struct I8x16(v128);
 
 impl I8x16 {
-    /// The four bytes at `s[at ..]`, four times.
+    /// The bytes of `v`.
     #[inline(always)]
-    pub fn load_quad(s: &[u8], at: usize) -> Self {
-        let s = &s[at..at + 4];
-        // SAFETY: the slice above holds the four bytes that are read.
-        Self(unsafe { v128_load32_splat(s.as_ptr().cast()) })
+    pub fn of(v: I16x8) -> Self {
+        Self(v.0)
     }
     /// Lanes that fit i8, those of `a` first.
     #[inline(always)]
@@ -347,6 +376,16 @@ impl I8x16 {
             I16x8(i16x8_narrow_i32x4(sums, i32x4_dot_i16x8(high, i16x8_splat(1))))
         }
     }
+}
+
+#[inline(always)]
+fn spread(v: v128) -> [v128; 4] {
+    [
+        i32x4_shuffle::<0, 0, 0, 0>(v, v),
+        i32x4_shuffle::<1, 1, 1, 1>(v, v),
+        i32x4_shuffle::<2, 2, 2, 2>(v, v),
+        i32x4_shuffle::<3, 3, 3, 3>(v, v),
+    ]
 }
 
 #[inline(always)]

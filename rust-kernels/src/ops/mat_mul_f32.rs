@@ -23,7 +23,7 @@ pub fn mat_mul_f32(
     rows: core::ops::Range<usize>,
     scratch: &mut [f32],
 ) {
-    let Shape { n_rows, n_cols, n_tokens } = shape;
+    let Shape { n_cols, n_tokens, .. } = shape;
     let row_bytes = ty.row_bytes(n_cols);
     let (panel, plain) = scratch[..scratch_len(n_cols)].split_at_mut(ROWS * n_cols);
     for row in rows.clone().step_by(ROWS) {
@@ -39,17 +39,17 @@ pub fn mat_mul_f32(
         let mut token = 0;
         while token + 4 <= n_tokens {
             let sums = tile::<4>(panel, &x[token * n_cols..(token + 4) * n_cols], n_cols);
-            output.store(sums[0], token, row, n_rows);
+            output.store(sums[0], token, row, shape);
             if n > 4 {
-                output.store(sums[1], token, row + 4, n_rows);
+                output.store(sums[1], token, row + 4, shape);
             }
             token += 4;
         }
         for token in token..n_tokens {
             let sums = tile::<1>(panel, &x[token * n_cols..(token + 1) * n_cols], n_cols);
-            output.store(sums[0], token, row, n_rows);
+            output.store(sums[0], token, row, shape);
             if n > 4 {
-                output.store(sums[1], token, row + 4, n_rows);
+                output.store(sums[1], token, row + 4, shape);
             }
         }
     }

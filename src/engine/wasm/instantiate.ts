@@ -29,7 +29,7 @@ function importedFunction(name: string): () => void {
   };
 }
 
-/** Bytes of a worker's stack: kernels keep a few hundred. */
+/** Bytes of a worker's stack: a product keeps a panel of 28 KiB on it, other kernels a few hundred. */
 const STACK_BYTES = 1 << 17;
 
 /** Gives an instance over a shared memory a stack of its own; the first one made has the default. */

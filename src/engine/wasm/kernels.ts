@@ -25,6 +25,7 @@ export interface Kernels {
     nCols: number,
     isNarrow: number,
   ): void;
+  padded_tokens(nTokens: number): number;
   is_narrow(type: number): number;
   peaked_tokens(list: number, x: number, nTokens: number, nCols: number): number;
   residual(out: number, x: number, nCols: number): void;

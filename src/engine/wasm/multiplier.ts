@@ -38,7 +38,7 @@ export class Multiplier {
    * announces `extraBytes` in at most seven parts that the op takes itself.
    */
   begin(nCols: number, nTokens: number, extraBytes: number): void {
-    const cells = nCols * nTokens;
+    const cells = nCols * this.#kernels.padded_tokens(nTokens);
     const sideBytes = Math.ceil(cells / 32) * 8;
     const nThreads = this.pool?.nThreads ?? 1;
     const workBytes = 4 * nThreads * this.#kernels.mat_mul_scratch_len(nCols);

@@ -105,6 +105,8 @@ function normProjectContract(suite: Suite): void {
       for (const nTokens of TOKENS) {
         await checkNormProject(suite, rng, [matrix(rng, type, 21, widest)], nTokens, [0]);
       }
+      // More than a panel that is laid out at once, and a panel of three rows.
+      await checkNormProject(suite, rng, [matrix(rng, type, 11, 1792)], 13, []);
     });
   }
 

@@ -24,7 +24,7 @@ pub(super) fn scratch_len(n_queries: usize, d: usize) -> usize {
 
 impl<'a> Sums<'a> {
     /// Nothing seen yet. The first f32[2, queries] of `scratch` are maxima and totals of all rows.
-    pub(super) fn new(mut whole: Target<'a>, queries: Queries, scratch: &'a mut [f32]) -> Self {
+    pub(super) fn new(whole: Target<'a>, queries: Queries, scratch: &'a mut [f32]) -> Self {
         let (n, d) = (queries.len(), queries.head_dim);
         let (merged, rest) = scratch.split_at_mut(2 * n);
         let (running, rest) = rest.split_at_mut(2 * n);
