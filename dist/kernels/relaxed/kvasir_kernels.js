@@ -546,6 +546,16 @@ export function pack_scratch_len(n_cols) {
 }
 
 /**
+ * Tokens that the quantised form of `n_tokens` has place for.
+ * @param {number} n_tokens
+ * @returns {number}
+ */
+export function padded_tokens(n_tokens) {
+    const ret = wasm.padded_tokens(n_tokens);
+    return ret >>> 0;
+}
+
+/**
  * Tokens of x f32[n_tokens, n_cols] with a massive activation, to `list` u32[n_tokens]; their number.
  * @param {number} list
  * @param {number} x
@@ -616,7 +626,7 @@ export function pyramid_rounded(n_layers, mean, n_rows, window, beta, out) {
 
 /**
  * x f32[n_tokens, n_cols] to codes (2 bytes each, 1 where narrow) and f32 scales and i32 sums
- * [n_tokens, n_cols / 32, 2].
+ * [n_cols / 32, 2], of as many tokens as `padded_tokens` says.
  * @param {number} codes
  * @param {number} scales
  * @param {number} sums

@@ -203,6 +203,11 @@ export function pack_rows(ty: number, weight: number, first_row: number, rows: n
 export function pack_scratch_len(n_cols: number): number;
 
 /**
+ * Tokens that the quantised form of `n_tokens` has place for.
+ */
+export function padded_tokens(n_tokens: number): number;
+
+/**
  * Tokens of x f32[n_tokens, n_cols] with a massive activation, to `list` u32[n_tokens]; their number.
  */
 export function peaked_tokens(list: number, x: number, n_tokens: number, n_cols: number): number;
@@ -231,7 +236,7 @@ export function pyramid_rounded(n_layers: number, mean: number, n_rows: number, 
 
 /**
  * x f32[n_tokens, n_cols] to codes (2 bytes each, 1 where narrow) and f32 scales and i32 sums
- * [n_tokens, n_cols / 32, 2].
+ * [n_cols / 32, 2], of as many tokens as `padded_tokens` says.
  */
 export function quantize(codes: number, scales: number, sums: number, x: number, n_tokens: number, n_cols: number, is_narrow: boolean): void;
 
@@ -384,6 +389,7 @@ export interface InitOutput {
     readonly output_norms_scratch_len: (a: number) => number;
     readonly pack_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly pack_scratch_len: (a: number) => number;
+    readonly padded_tokens: (a: number) => number;
     readonly peaked_tokens: (a: number, b: number, c: number, d: number) => number;
     readonly per_query: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly pool: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
