@@ -63,7 +63,7 @@ function describe({ problem, activations, nThreads, readAhead, limitBytes }: Eng
 
 function gpuRows({ gpu }: DoctorReport): [string, string][] {
   if (gpu === null) return [["gpu", "none"]];
-  const { vendor, architecture, description, features, limits, isSoftware } = gpu;
+  const { vendor, architecture, description, features, limits, isSoftware, variants } = gpu;
   const name = [description, vendor, architecture].filter((part) => part !== "").join(", ");
   const number = (limit: string, value: number): string =>
     limit.endsWith("Size") ? formatBytes(value) : String(value);
@@ -73,6 +73,10 @@ function gpuRows({ gpu }: DoctorReport): [string, string][] {
     ...Object.entries(limits).map(([limit, value], i): [string, string] => [
       i === 0 ? "limits" : "",
       `${limit} ${number(limit, value)}`,
+    ]),
+    ...variants.map(({ name, reason }, i): [string, string] => [
+      i === 0 ? "variants" : "",
+      `${name}: ${reason === null ? "used, its self-test passed" : `plain instead, ${reason}`}`,
     ]),
   ];
 }

@@ -98,6 +98,13 @@ function advise(
         "hardware driver (Vulkan, Metal or Direct3D) the engine webgpu would be the fastest.",
     );
   }
+  for (const { name: variant, reason, isRefused } of gpu?.variants ?? []) {
+    if (!isRefused) continue;
+    advice.push(
+      `The GPU has ${variant}, but gets it wrong (${reason}): with a newer driver or browser ` +
+        "kernels could use it.",
+    );
+  }
   if (works("wasm") && runtime.threads > 1 && !runtime.hasSharedMemory) {
     advice.push(
       name === "browser"

@@ -43,6 +43,13 @@ describe("kvasir doctor", () => {
     expect(gpu?.limits["maxBufferSize"]).toBeGreaterThanOrEqual(2 ** 28);
     expect(chosen).toBe("wasm");
     expect(advice[0]).toContain("computes on the CPU");
+    const hasSubgroups = gpu?.features.includes("subgroups") ?? false;
+    expect(gpu?.variants.find((variant) => variant.name === "subgroups")).toEqual({
+      name: "subgroups",
+      isUsed: hasSubgroups,
+      isRefused: false,
+      reason: hasSubgroups ? null : "the adapter has no subgroups",
+    });
   });
 
   test("as lines, with the machine's own facts; exit code 1 where nothing works", async () => {

@@ -12,6 +12,8 @@ const MAP_READ_MODE = 0x1; // GPUMapMode.READ
 export interface VariantReport {
   readonly name: VariantName;
   readonly isUsed: boolean;
+  /** It is there, and does not work. */
+  readonly isRefused: boolean;
   /** Why it is not used; null where it is. */
   readonly reason: string | null;
 }
@@ -46,7 +48,8 @@ export async function chooseVariants(
   gpu.variants = variants.filter((variant) => reasons.get(variant) === null);
   return variants.map((variant) => {
     const reason = reasons.get(variant) ?? null;
-    return { name: variant.name, isUsed: reason === null, reason };
+    const isRefused = reason !== null && missing(gpu, variant) === null;
+    return { name: variant.name, isUsed: reason === null, isRefused, reason };
   });
 }
 

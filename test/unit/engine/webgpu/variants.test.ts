@@ -37,7 +37,9 @@ describe("the self-test", () => {
   it.each(VARIANTS)("plain texts pass the tests of $name", async (variant) => {
     const plain = { ...variant, libraries: new Map(), feature: null, languageFeature: null };
     const { variants } = await open([plain]);
-    expect(variants).toEqual([{ name: variant.name, isUsed: true, reason: null }]);
+    expect(variants).toEqual([
+      { name: variant.name, isUsed: true, isRefused: false, reason: null },
+    ]);
   });
 
   it("subgroups pass where the adapter has them", async () => {
@@ -68,7 +70,7 @@ describe("the self-test", () => {
   ];
   it.each(wrong)("wrong numbers, %s: off, and plain does its work", async (_name, variant) => {
     const { engine, variants } = await open([variant]);
-    expect(variants).toMatchObject([{ isUsed: false }]);
+    expect(variants).toMatchObject([{ isUsed: false, isRefused: true }]);
     expect(variants[0]?.reason).toMatch(/^its self-test "reduce_\w+" gave a wrong word at \d+$/);
     expect(await argmaxOf(engine, values)).toBe(3210);
   });
@@ -84,7 +86,12 @@ describe("the self-test", () => {
   it("a feature that the device lacks: not tried", async () => {
     const lacking = { ...base, languageFeature: "no_such_feature" };
     expect((await open([lacking])).variants).toEqual([
-      { name: "subgroups", isUsed: false, reason: "WGSL has no no_such_feature here" },
+      {
+        name: "subgroups",
+        isUsed: false,
+        isRefused: false,
+        reason: "WGSL has no no_such_feature here",
+      },
     ]);
   });
 });
