@@ -1,9 +1,9 @@
 // Bytes -> GGUF table -> weights on the engine -> tokenizer: what a Model is made of.
-import { createEngine } from "./engine/create-engine.ts";
+import { createEngine, type CreatedEngine } from "./engine/create-engine.ts";
 import { assert, KvasirError, throwIfAborted } from "./errors.ts";
 import type { ByteSource } from "./gguf/byte-source.ts";
 import type { GgufFile } from "./gguf/parse.ts";
-import { parseSharded } from "./gguf/shards.ts";
+import { isShardName, parseSharded } from "./gguf/shards.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { readModelConfig } from "./model/read-config.ts";
 import { Transformer } from "./model/transformer.ts";
@@ -35,10 +35,23 @@ export async function load(source: ModelSource, options: Options): Promise<Model
   const report = onProgress === undefined ? undefined : createReport(onProgress);
   const { onProgress: _, signal: __, ...again } = options;
   const reopen: Reopen = (use) =>
-    withGguf(source, again, undefined, use, ({ engine }) => engine.dispose());
-  const open = (gguf: GgufFile): Promise<LocalModel> =>
-    loadParsed(gguf, options, report, started, reopen);
-  return withGguf(source, options, report, open, (model) => model.dispose());
+    withGguf(source, again, undefined, { use, drop: ({ engine }) => engine.dispose() });
+  let engine: Promise<CreatedEngine | null> | undefined;
+  const begin: BeginEngine = (bytes) => {
+    engine ??= beginEngine(bytes, options);
+    engine.catch(() => {}); // told when it is needed
+    return engine;
+  };
+  try {
+    return await withGguf(source, options, report, {
+      begin: (bytes) => void begin(bytes),
+      use: (gguf) => loadParsed(gguf, begin, options, report, started, reopen),
+      drop: (model) => model.dispose(),
+    });
+  } catch (error) {
+    engine?.then((created) => created?.engine.dispose()).catch(() => {});
+    throw error;
+  }
 }
 
 type Options = LoadOptions & { readonly runtime: Runtime };
@@ -46,13 +59,20 @@ type Report = (progress: Omit<LoadProgress, "rate">) => void;
 type UseGguf<T> = (gguf: GgufFile) => Promise<T>;
 type Reopen = (use: UseGguf<Transformer>) => Promise<Transformer>;
 
-/** Opens the file and its shards for as long as `use` takes; `drop`: what it made, if that was no use. */
+interface GgufUse<T> {
+  /** Called before the header is read, with the bytes of the file, where it is the only one. */
+  readonly begin?: (bytes: number) => void;
+  readonly use: UseGguf<T>;
+  /** What `use` made, if that was no use. */
+  readonly drop: (made: T) => void;
+}
+
+/** Opens the file and its shards for as long as `use` takes. */
 async function withGguf<T>(
   source: ModelSource,
   options: Options,
   report: Report | undefined,
-  use: UseGguf<T>,
-  drop: (made: T) => void,
+  { begin, use, drop }: GgufUse<T>,
 ): Promise<T> {
   const { runtime, signal, sha256 } = options;
   const openOptions = {
@@ -68,9 +88,11 @@ async function withGguf<T>(
     ...(sha256 === undefined ? {} : { sha256 }),
   });
   let sources: readonly ByteSource[] = [opened];
+  const name = typeof source === "string" || source instanceof URL ? String(source) : opened.name;
   try {
-    const gguf = await parseSharded(opened, (name) => runtime.openByteSource(name, openOptions), {
-      name: typeof source === "string" || source instanceof URL ? String(source) : opened.name,
+    if (!isShardName(name)) begin?.(opened.size);
+    const gguf = await parseSharded(opened, (shard) => runtime.openByteSource(shard, openOptions), {
+      name,
       ...(signal === undefined ? {} : { signal }),
     });
     sources = gguf.sources;
@@ -87,39 +109,42 @@ async function withGguf<T>(
   }
 }
 
+type BeginEngine = (bytes: number) => Promise<CreatedEngine | null>;
+
+/** Compiles the kernels and starts the threads, or opens the GPU: beside the reading of the header. */
+function beginEngine(bytes: number, options: Options): Promise<CreatedEngine | null> {
+  const { runtime, engine = "auto", activations } = options;
+  const { threads = defaultThreads(bytes, runtime) } = options;
+  return createEngine({ engine, activations, runtime, threads });
+}
+
 async function loadParsed(
   gguf: GgufFile,
+  begin: BeginEngine,
   options: Options,
   report: Report | undefined,
   started: number,
   reopen: Reopen,
 ): Promise<LocalModel> {
-  const { runtime, engine: name = "auto", signal } = options;
   const plain = readModelConfig(gguf);
+  const beginning = begin(bytesOf(gguf));
   const config = withRopeFactors(plain, await readRopeFactors(gguf, plain.headDim));
   const { tokenizer, chatTemplate } = await readText(gguf);
-  const { activations, threads = defaultThreads(gguf, runtime) } = options;
-  const created = await createEngine({ engine: name, activations, runtime, threads });
+  const created = await beginning;
   if (created === null) {
     throw new KvasirError("unavailable", "Cannot load the model: no engine works on this platform");
   }
-  const { engine } = created;
-  try {
-    const weights = await loadWeights(engine, gguf, config, {
-      signal,
-      onProgress: (progress) => report?.({ phase: "load", ...progress }),
-    });
-    const kernels = created.hostKernels;
-    const transformer = new Transformer(engine, config, weights);
-    const parts = { transformer, tokenizer, chatTemplate, kernels, modelHash: weights.hash };
-    const renew = (): Promise<Transformer> => reopen((file) => reload(file, config, options));
-    const isLasting = engine.name !== "webgpu";
-    const { LocalModel } = await modelCode();
-    return new LocalModel(parts, performance.now() - started, isLasting ? undefined : renew);
-  } catch (error) {
-    engine.dispose();
-    throw error;
-  }
+  const { engine, hostKernels: kernels } = created;
+  const weights = await loadWeights(engine, gguf, config, {
+    signal: options.signal,
+    onProgress: (progress) => report?.({ phase: "load", ...progress }),
+  });
+  const transformer = new Transformer(engine, config, weights);
+  const parts = { transformer, tokenizer, chatTemplate, kernels, modelHash: weights.hash };
+  const renew = (): Promise<Transformer> => reopen((file) => reload(file, config, options));
+  const isLasting = engine.name !== "webgpu";
+  const { LocalModel } = await modelCode();
+  return new LocalModel(parts, performance.now() - started, isLasting ? undefined : renew);
 }
 
 /** What comes while the file does: the code for text and for sessions; that for templates if need be. */
@@ -143,7 +168,7 @@ async function readText({ metadata }: GgufFile): Promise<{
 async function reload(
   gguf: GgufFile,
   config: ModelConfig,
-  { runtime, engine: name = "auto", threads = defaultThreads(gguf, runtime) }: Options,
+  { runtime, engine: name = "auto", threads = defaultThreads(bytesOf(gguf), runtime) }: Options,
 ): Promise<Transformer> {
   const wanted = { activations: "f32", runtime, threads } as const;
   const again = await createEngine({ ...wanted, engine: name }).catch(() => null);
@@ -159,13 +184,15 @@ async function reload(
 
 /** Beyond it, one token's work is too little to divide further. */
 const MAX_DEFAULT_THREADS = 8;
-/** Weights that one thread reads faster than several agree who reads what, bytes. */
+/** Files whose weights one thread reads faster than several agree who reads what, bytes. */
 const SMALL_MODEL_BYTES = 16 << 20;
 
+function bytesOf({ sources }: GgufFile): number {
+  return sources.reduce((sum, { size }) => sum + size, 0);
+}
+
 /** The physical cores; one thread for models that are too small to gain by more. */
-function defaultThreads(gguf: GgufFile, runtime: Runtime): number {
-  let bytes = 0;
-  for (const { byteLength } of gguf.tensors.values()) bytes += byteLength;
+function defaultThreads(bytes: number, runtime: Runtime): number {
   if (bytes < SMALL_MODEL_BYTES) return 1;
   return Math.max(1, Math.min(MAX_DEFAULT_THREADS, runtime.hardwareThreads));
 }

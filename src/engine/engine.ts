@@ -178,6 +178,13 @@ export interface Engine {
    * `firstRow` and the number of rows are multiples of 8 unless the rows end the matrix.
    */
   writeWeightRows(weight: Weight, firstRow: number, blocks: Uint8Array): void;
+  /**
+   * Memory of the engine to read blocks into, which `writeWeightRows` then takes without a copy. It may be
+   * shared with other threads. Absent, or null, where there is none to be had.
+   */
+  stage?(byteLength: number): Uint8Array | null;
+  /** Takes all of it back: nobody reads into it any more. */
+  unstage?(): void;
   freeWeight(weight: Weight): void;
 
   /** out f32[nTokens, nCols] = rows `tokens` (u32[nTokens]) of `weight`, times `scale`. */

@@ -12,8 +12,8 @@ export interface ByteSource {
    */
   read(byteOffset: number, byteLength: number, signal?: AbortSignal): Promise<Uint8Array>;
   /**
-   * As `read`, into all of the caller's `out`: readers of many slices need no memory for each. Where it
-   * throws, `out` may be filled in part.
+   * As `read`, into all of the caller's `out`: readers of many slices need no memory for each. `out` may
+   * lie in shared memory. Where it throws, `out` may be filled in part.
    */
   readInto?(byteOffset: number, out: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** Releases file handles and the like; the source is unusable afterwards. */

@@ -11,6 +11,11 @@ const MAX_SHARDS = 999;
 /** Opens a file beside the first; rejects with `not-found` or `network` when it cannot. */
 export type OpenShard = (name: string) => Promise<ByteSource>;
 
+/** Whether a file name, path or URL is that of one of several shards. */
+export function isShardName(name: string): boolean {
+  return SHARD_NAME.test(name);
+}
+
 /**
  * The names of all shards when `name` (a file name, path or URL) is the first of several.
  *

@@ -8,7 +8,7 @@ import { rowByteLength } from "../gguf/tensor-type.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { dequantize } from "./formats/index.ts";
-import { ReadAhead } from "./read-ahead.ts";
+import { READ_BYTES, ReadAhead } from "./read-ahead.ts";
 import { EMBEDDING, layerTensor, OUTPUT, OUTPUT_NORM, ROPE_FACTORS } from "./names.ts";
 
 export interface LayerWeights {
@@ -41,8 +41,6 @@ export interface LoadWeightsOptions {
   readonly onProgress?: ((progress: { bytes: number; totalBytes: number }) => void) | undefined;
 }
 
-/** Bytes read at a time: large enough for a disk, small beside any model. */
-const SLICE_BYTES = 4 << 20;
 /** Rows that engines want together (`Engine.writeWeightRows`). */
 const ROW_STEP = 8;
 
@@ -176,7 +174,7 @@ class Loader {
   matrix(name: string, nRows: number, nCols: number): () => Weight {
     const info = this.#find(name, [nCols, nRows]);
     const rowBytes = rowByteLength(info.type, nCols);
-    const rowsAtOnce = ROW_STEP * Math.max(1, Math.floor(SLICE_BYTES / rowBytes / ROW_STEP));
+    const rowsAtOnce = ROW_STEP * Math.max(1, Math.floor(READ_BYTES / rowBytes / ROW_STEP));
     const slices = Array.from(
       { length: Math.ceil(nRows / rowsAtOnce) },
       (_, i) => rowBytes * Math.min(rowsAtOnce, nRows - i * rowsAtOnce),
@@ -244,11 +242,15 @@ class Loader {
     const fileOf = ({ info }: Job): number => this.#gguf.sources.indexOf(info.source);
     this.#jobs.sort((a, b) => fileOf(a) - fileOf(b) || a.info.byteOffset - b.info.byteOffset);
     this.#totalBytes = this.#jobs.reduce((sum, job) => sum + job.info.byteLength, 0);
-    const reads = new ReadAhead(this.#jobs, this.#options.signal);
+    const { signal } = this.#options;
+    const allocate = (byteLength: number): Uint8Array =>
+      this.#engine.stage?.(byteLength) ?? new Uint8Array(byteLength);
+    const reads = new ReadAhead(this.#jobs, { signal, allocate });
     for (const job of this.#jobs) {
-      throwIfAborted(this.#options.signal, "load the model");
+      throwIfAborted(signal, "load the model");
       await job.load(reads);
     }
+    this.#engine.unstage?.();
   }
 
   release(): void {

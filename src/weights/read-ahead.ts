@@ -1,55 +1,59 @@
 // The slices of many tensors, read in order and a little ahead, so that the disk works while the
-// engine does.
+// engine does. Neighbours in the file are read at once.
+import type { ByteSource } from "../gguf/byte-source.ts";
 import type { TensorInfo } from "../gguf/tensor-info.ts";
 
-/** No more is read ahead than so many bytes ... */
-const AHEAD_BYTES = 8 << 20;
-/** ... in so many reads: tensors may be tiny. */
-const AHEAD_READS = 8;
-
-/** Small slices share the buffers of larger ones. */
-const MIN_BUFFER_BYTES = 1 << 20;
+/** Slices are read together up to so many bytes ... */
+export const READ_BYTES = 2 << 20;
+/** ... where no more lies between them: tensors are aligned. */
+const MAX_GAP_BYTES = 4096;
+/** No more is read ahead than so many bytes, in reads under way at the same time. */
+const AHEAD_BYTES = 6 << 20;
 
 interface Slices {
   readonly info: TensorInfo;
   readonly slices: readonly number[];
 }
 
-interface Slice {
-  readonly info: TensorInfo;
+/** A stretch of a source, and the slices in it by where they begin and end in it. */
+interface Batch {
+  readonly source: ByteSource;
   readonly byteOffset: number;
-  readonly byteLength: number;
+  byteLength: number;
+  readonly slices: { readonly begin: number; readonly end: number }[];
 }
 
 interface Read {
   readonly bytes: Promise<Uint8Array>;
-  readonly byteLength: number;
+  readonly batch: Batch;
   /** What it is read into; null where the source makes the array. */
   readonly buffer: Uint8Array | null;
 }
 
+export interface ReadAheadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Where buffers come from. Default: fresh arrays. */
+  readonly allocate?: ((byteLength: number) => Uint8Array) | undefined;
+}
+
 export class ReadAhead {
-  readonly #slices: readonly Slice[];
+  readonly #batches: readonly Batch[];
   readonly #signal: AbortSignal | undefined;
+  readonly #allocate: (byteLength: number) => Uint8Array;
   /** Under way, in order; the first is the next. */
   readonly #reads: Read[] = [];
-  /** What `next` returned last. */
+  /** Whose slices `next` returns. */
   #current: Read | undefined;
-  /** A fresh array for each slice would keep the garbage collector busy. */
+  #nGiven = 0;
+  /** A fresh array for each read would keep the garbage collector busy. */
   readonly #buffers: Uint8Array[] = [];
   #nStarted = 0;
 
   /** @param tensors In the order in which `next` returns their slices. */
-  constructor(tensors: readonly Slices[], signal: AbortSignal | undefined) {
-    this.#signal = signal;
-    this.#slices = tensors.flatMap(({ info, slices }) => {
-      let byteOffset = info.byteOffset;
-      return slices.map((byteLength) => {
-        const slice = { info, byteOffset, byteLength };
-        byteOffset += byteLength;
-        return slice;
-      });
-    });
+  constructor(tensors: readonly Slices[], options: ReadAheadOptions = {}) {
+    this.#signal = options.signal;
+    this.#allocate = options.allocate ?? ((byteLength) => new Uint8Array(byteLength));
+    this.#batches = batchesOf(tensors);
   }
 
   /**
@@ -58,45 +62,75 @@ export class ReadAhead {
    * @returns Bytes that are valid until the next call.
    */
   async next(): Promise<Uint8Array> {
-    const { buffer } = this.#current ?? {};
-    if (buffer) this.#buffers.push(buffer);
-    this.#fill();
-    this.#current = this.#reads.shift();
-    if (this.#current === undefined) throw new Error("Broken invariant: a slice is left");
-    this.#fill();
-    return this.#current.bytes;
+    if (this.#current === undefined || this.#nGiven === this.#current.batch.slices.length) {
+      if (this.#current?.buffer) this.#buffers.push(this.#current.buffer);
+      this.#nGiven = 0;
+      this.#fill();
+      this.#current = this.#reads.shift();
+      this.#fill();
+    }
+    const slice = this.#current?.batch.slices[this.#nGiven++];
+    if (this.#current === undefined || slice === undefined) {
+      throw new Error("Broken invariant: a slice is left");
+    }
+    return (await this.#current.bytes).subarray(slice.begin, slice.end);
   }
 
   #fill(): void {
-    let underWay = this.#reads.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    while (this.#reads.length < AHEAD_READS) {
-      const slice = this.#slices[this.#nStarted];
-      if (slice === undefined) return;
-      const isFirst = this.#reads.length === 0;
-      if (!isFirst && underWay + slice.byteLength > AHEAD_BYTES) return;
+    let underWay = this.#reads.reduce((sum, { batch }) => sum + batch.byteLength, 0);
+    for (;;) {
+      const batch = this.#batches[this.#nStarted];
+      if (batch === undefined) return;
+      if (this.#reads.length > 0 && underWay + batch.byteLength > AHEAD_BYTES) return;
       this.#nStarted++;
-      const read = this.#start(slice);
+      const read = this.#start(batch);
       read.bytes.catch(() => undefined); // `next` hands the error on; after a failure nobody asks
       this.#reads.push(read);
-      underWay += slice.byteLength;
+      underWay += batch.byteLength;
     }
   }
 
-  #start({ info: { source }, byteOffset, byteLength }: Slice): Read {
+  #start(batch: Batch): Read {
+    const { source, byteOffset, byteLength } = batch;
     if (source.readInto === undefined) {
-      const bytes = source.read(byteOffset, byteLength, this.#signal);
-      return { bytes, byteLength, buffer: null };
+      return { bytes: source.read(byteOffset, byteLength, this.#signal), batch, buffer: null };
     }
     const buffer = this.#take(byteLength);
     const out = buffer.subarray(0, byteLength);
     const bytes = source.readInto(byteOffset, out, this.#signal).then(() => out);
-    return { bytes, byteLength, buffer };
+    return { bytes, batch, buffer };
   }
 
   /** A buffer that nobody uses, of at least so many bytes. */
   #take(byteLength: number): Uint8Array {
     const i = this.#buffers.findIndex((buffer) => buffer.byteLength >= byteLength);
     const [found] = i < 0 ? [] : this.#buffers.splice(i, 1);
-    return found ?? new Uint8Array(Math.max(byteLength, MIN_BUFFER_BYTES));
+    return found ?? this.#allocate(Math.max(byteLength, READ_BYTES));
   }
+}
+
+function batchesOf(tensors: readonly Slices[]): Batch[] {
+  const batches: Batch[] = [];
+  for (const { info, slices } of tensors) {
+    let { byteOffset } = info;
+    for (const byteLength of slices) {
+      const last = batches.at(-1);
+      const begin = last === undefined ? -1 : byteOffset - last.byteOffset;
+      if (last?.source === info.source && isNear(last, begin, byteLength)) {
+        last.byteLength = begin + byteLength;
+        last.slices.push({ begin, end: last.byteLength });
+      } else {
+        const own = { begin: 0, end: byteLength };
+        batches.push({ source: info.source, byteOffset, byteLength, slices: [own] });
+      }
+      byteOffset += byteLength;
+    }
+  }
+  return batches;
+}
+
+/** Whether a slice that begins at `begin` of the batch may be read with it. */
+function isNear(batch: Batch, begin: number, byteLength: number): boolean {
+  const gap = begin - batch.byteLength;
+  return gap >= 0 && gap <= MAX_GAP_BYTES && begin + byteLength <= READ_BYTES;
 }

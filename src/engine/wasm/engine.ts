@@ -21,7 +21,7 @@ import type {
 } from "../engine.ts";
 import { liveBuffer, liveWeight, pointer, WasmBuffer, WasmWeight } from "./buffers.ts";
 import type { KernelWorker } from "../../runtime/runtime.ts";
-import { JOB, ROWS_PER_CHUNK, TOKENS_PER_CHUNK } from "./pool/jobs.ts";
+import { JOB, TOKENS_PER_CHUNK } from "./pool/jobs.ts";
 import type { Kernels } from "./kernels.ts";
 import { MeasureOps } from "./measure-ops.ts";
 import { Arena } from "./memory.ts";
@@ -30,6 +30,7 @@ import { AttendOps } from "./attend-ops.ts";
 import { RowOps } from "./row-ops.ts";
 import { OpScratch } from "./op-scratch.ts";
 import { Pool } from "./pool/pool.ts";
+import { WeightWriter } from "./weight-writer.ts";
 
 /** Made by create.ts. */
 export class WasmEngine implements Engine {
@@ -43,6 +44,7 @@ export class WasmEngine implements Engine {
   readonly #arena: Arena;
   readonly #scratch: OpScratch;
   readonly #multiplier: Multiplier;
+  readonly #weightWriter: WeightWriter;
   readonly #rowOps: RowOps;
   readonly #attendOps: AttendOps;
   readonly #measureOps: MeasureOps;
@@ -59,6 +61,7 @@ export class WasmEngine implements Engine {
     this.#arena = new Arena(kernels.memory, maxBytes);
     this.#scratch = new OpScratch(this.#arena);
     this.#multiplier = new Multiplier(kernels, this.#arena, this.#scratch);
+    this.#weightWriter = new WeightWriter(kernels, this.#arena, this.#scratch);
     this.#rowOps = new RowOps(kernels, this.#arena, this.#scratch);
     this.#attendOps = new AttendOps(kernels, this.#arena, this.#scratch);
     this.#measureOps = new MeasureOps(kernels, this.#arena, this.#scratch);
@@ -73,6 +76,7 @@ export class WasmEngine implements Engine {
     this.#pool = await Pool.start(module, this.#kernels, this.#arena, workers);
     this.#multiplier.pool = this.#pool;
     this.#attendOps.pool = this.#pool;
+    this.#weightWriter.pool = this.#pool;
     return this.#pool !== null;
   }
 
@@ -149,23 +153,15 @@ export class WasmEngine implements Engine {
     const rowBytes = rowByteLength(TENSOR_TYPES[own.type], own.nCols);
     const n = blocks.byteLength / rowBytes;
     assert(Number.isInteger(n) && firstRow + n <= own.nRows, "whole rows in range are written");
-    if (!own.isPacked) {
-      this.#arena.u8.set(blocks, own.ptr + firstRow * rowBytes);
-      return;
-    }
-    assert(firstRow % 8 === 0, "rows begin at a group");
-    const workBytes = 4 * this.#kernels.pack_scratch_len(own.nCols);
-    this.#scratch.begin(blocks.byteLength + this.nThreads * workBytes, 2);
-    const staged = this.#scratch.take(blocks.byteLength);
-    const work = this.#scratch.take(this.nThreads * workBytes);
-    this.#arena.u8.set(blocks, staged);
-    if (this.#pool === null) {
-      this.#kernels.pack_rows(own.typeId, own.ptr, firstRow, staged, n, own.nCols, work);
-      return;
-    }
-    const args = [own.typeId, own.ptr, firstRow, staged, n, own.nCols, rowBytes, work, workBytes];
-    this.#pool.args.i32.set(args);
-    this.#pool.run(JOB.packRows, Math.ceil(n / ROWS_PER_CHUNK));
+    this.#weightWriter.write(own, firstRow, blocks, n);
+  }
+
+  stage(byteLength: number): Uint8Array | null {
+    return this.#weightWriter.stage(byteLength);
+  }
+
+  unstage(): void {
+    this.#weightWriter.unstage();
   }
 
   freeWeight(weight: Weight): void {

@@ -50,7 +50,7 @@ function tensorsOf(source: ByteSource): { info: TensorInfo; slices: number[] }[]
 
 async function readAll(source: ByteSource): Promise<number> {
   const tensors = tensorsOf(source);
-  const reads = new ReadAhead(tensors, undefined);
+  const reads = new ReadAhead(tensors);
   let n = 0;
   for (const { info, slices } of tensors) {
     let at = info.byteOffset;
