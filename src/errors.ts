@@ -11,6 +11,7 @@ export type ErrorCode =
   | "out-of-memory" // does not fit; the message holds both numbers
   | "storage-full" // no room to store a model; the message holds both numbers
   | "device-lost" // the GPU went away
+  | "engine-failed" // the GPU refused what it was asked to compute; the message holds its words
   | "worker-lost" // the worker that held the model ended or could not start
   | "cache-full" // the rows that a session may hold are used up
   | "busy" // the session is already generating

@@ -8,7 +8,7 @@
 // - Each token's result is independent of how many tokens share the call (chunk sizes do not matter)
 //   on `reference` and `wasm`, bit for bit.
 // - A platform that is missing is `null` from `createEngine`; a device that goes away is an error
-//   with code `device-lost`.
+//   with code `device-lost`, one that refuses what it was given `engine-failed`, in the next `read`.
 import type { TensorTypeName } from "../gguf/tensor-type.ts";
 import type { DrawRule } from "../sampler/draw-rule.ts";
 

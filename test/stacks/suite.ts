@@ -10,6 +10,7 @@ import { type Area, runParity } from "../../src/parity/runner.ts";
 import type { ModelSource, Runtime } from "../../src/runtime/runtime.ts";
 import { attentionContract } from "../contract/engine/attention.ts";
 import { bufferContract } from "../contract/engine/buffers.ts";
+import { deviceErrorContract } from "../contract/engine/device-errors.ts";
 import { denseMaskContract } from "../contract/engine/dense-mask.ts";
 import { measureContract } from "../contract/engine/measure.ts";
 import { projectionContract } from "../contract/engine/projections.ts";
@@ -69,17 +70,17 @@ export function suiteNames(hasModel: boolean): readonly string[] {
  * @throws Where there is no adapter, with what to install.
  */
 export async function runSuite(
-  given: SuiteHost,
+  host: SuiteHost,
   { only = "", onCase }: SuiteOptions = {},
 ): Promise<SuiteReport> {
   const begin = performance.now();
-  const { adapter, ...host } = await withAdapter(given);
+  const bench = await openBench(host);
   const cases: SuiteCase[] = [];
   const pattern = new RegExp(only);
   let nmse: number | null = null;
   observeNmse((value) => (nmse = Number.isNaN(value) ? NaN : Math.max(nmse ?? 0, value)));
   await shim.runGroup(
-    shim.collect(() => register(host, host.model !== null)),
+    shim.collect(() => register(bench, host.model !== null)),
     {
       wants: (name) => pattern.test(name),
       onCase: (report) => {
@@ -91,30 +92,44 @@ export async function runSuite(
     },
   );
   observeNmse(null);
-  const { vendor, architecture, device, description } = adapter.info;
+  const { info, features } = bench.adapter;
+  const { vendor, architecture, device, description } = info;
   return {
     adapter: { vendor, architecture, device, description },
-    features: [...adapter.features].sort(),
+    features: [...features].sort(),
     userAgent: globalThis.navigator?.userAgent ?? "",
     cases,
     ms: performance.now() - begin,
   };
 }
 
-async function withAdapter({ gpu, ...host }: SuiteHost) {
-  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (gpu === null || !adapter) throw new Error(NO_ADAPTER);
-  return { ...host, gpu: shareDevice(gpu), adapter };
+/** What the cases run on. */
+interface Bench extends Omit<SuiteHost, "gpu"> {
+  /** Engines on it share a device. */
+  readonly gpu: GPU;
+  /** Each has a device of its own. */
+  readonly plainGpu: GPU;
+  readonly adapter: GPUAdapter;
 }
 
-/** @param host Null where only the names are wanted. */
-function register(host: SuiteHost | null, hasModel: boolean): void {
-  registerContract(host);
+async function openBench(host: SuiteHost): Promise<Bench> {
+  const { gpu } = host;
+  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (gpu === null || !adapter) throw new Error(NO_ADAPTER);
+  return { ...host, gpu: shareDevice(gpu), plainGpu: gpu, adapter };
+}
+
+/** @param bench Null where only the names are wanted. */
+function register(bench: Bench | null, hasModel: boolean): void {
+  registerContract(() => {
+    if (bench === null) throw new Error("There is nothing to run on");
+    return bench;
+  });
   for (const codec of CODECS) {
     const rows = `rows of ${codec}`;
     shim.describe(`toys, ${rows}`, () => {
       for (const toy of TOYS) {
-        shim.it(toy, () => checkGolden(host, "toys", codec, (path) => path.includes(`/${toy}.`)));
+        shim.it(toy, () => checkGolden(bench, "toys", codec, (path) => path.includes(`/${toy}.`)));
       }
     });
     if (!hasModel) continue;
@@ -122,13 +137,13 @@ function register(host: SuiteHost | null, hasModel: boolean): void {
       for (const prompt of PROMPTS) {
         const isOf = (path: string): boolean =>
           path.startsWith(`smollm2/forward/${prompt}.`) && !path.includes("internals");
-        shim.it(prompt, () => checkGolden(host, "forward", codec, isOf));
+        shim.it(prompt, () => checkGolden(bench, "forward", codec, isOf));
       }
     });
   }
 }
 
-function registerContract(host: SuiteHost | null): void {
+function registerContract(bench: () => Bench): void {
   let engines: Engines | null = null;
   const use = (): Engines => {
     if (engines === null) throw new Error("The engine was not made");
@@ -137,10 +152,11 @@ function registerContract(host: SuiteHost | null): void {
   shim.describe("contract", () => {
     shim.beforeAll(async () => {
       const oracle = createReferenceEngine();
-      engines = { engine: await openEngine(host?.gpu ?? null), oracle, exact: oracle };
+      engines = { engine: await openEngine(bench().gpu), oracle, exact: oracle };
     });
     shim.afterAll(() => engines?.engine.dispose());
     shim.describe("memory", () => bufferContract(use));
+    shim.describe("errors of the device", () => deviceErrorContract(() => bench().plainGpu));
     projectionContract(use, F32_TOLERANCES);
     attentionContract(use, F32_TOLERANCES);
     rowsContract(use, F32_TOLERANCES);
@@ -150,7 +166,7 @@ function registerContract(host: SuiteHost | null): void {
   });
 }
 
-async function openEngine(gpu: GPU | null): Promise<Engine> {
+async function openEngine(gpu: GPU): Promise<Engine> {
   const options = { gpu, ropeFrequencies: frequenciesOf, allowsSoftware: true };
   const result = await createWebGpuEngine(options);
   if ("engine" in result) return result.engine;
@@ -159,13 +175,13 @@ async function openEngine(gpu: GPU | null): Promise<Engine> {
 
 /** What `kvasir parity` checks, on the goldens whose paths `isOf` accepts. */
 async function checkGolden(
-  host: SuiteHost | null,
+  bench: Bench | null,
   area: Area,
   codec: CodecName,
   isOf: (path: string) => boolean,
 ): Promise<void> {
-  if (host === null) return;
-  const { runtime, gpu, golden, model } = host;
+  if (bench === null) throw new Error("There is nothing to run on");
+  const { runtime, gpu, golden, model } = bench;
   const own: Runtime = { ...runtime, gpu: async () => gpu };
   const folder: GoldenFolder = { ...golden, list: async () => (await golden.list()).filter(isOf) };
   const results = runParity(folder, createParityHost(own), {

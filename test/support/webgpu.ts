@@ -5,7 +5,8 @@ import { frequenciesOf } from "../../src/engine/reference/ops.ts";
 import { createWebGpuEngine, type WebGpuOptions } from "../../src/engine/webgpu/create.ts";
 import type { VariantReport } from "../../src/engine/webgpu/variants/self-test.ts";
 
-const gpu = create([]);
+/** Dawn, on this machine's adapter. */
+export const testGpu = create([]);
 
 export async function webGpuEngine(options: Partial<WebGpuOptions> = {}): Promise<Engine> {
   return (await openWebGpu(options)).engine;
@@ -17,13 +18,13 @@ export async function openWebGpu(options: Partial<WebGpuOptions> = {}): Promise<
   readonly variants: readonly VariantReport[];
   readonly features: ReadonlySet<string>;
 }> {
-  const own = { gpu, ropeFrequencies: frequenciesOf, allowsSoftware: true };
+  const own = { gpu: testGpu, ropeFrequencies: frequenciesOf, allowsSoftware: true };
   const result = await createWebGpuEngine({ ...own, ...options });
   if ("refusal" in result) {
     throw new Error(
       `These tests need WebGPU, ${result.refusal}: install Chromium or a Vulkan driver`,
     );
   }
-  const adapter = await gpu.requestAdapter();
+  const adapter = await testGpu.requestAdapter();
   return { ...result, features: new Set(adapter?.features) };
 }

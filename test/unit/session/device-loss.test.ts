@@ -119,6 +119,18 @@ test("a fork and a restored session outlive the engine, too", async () => {
   expect(await run([inRead + 2 * config.nLayers])).toEqual(await run([]));
 });
 
+test("an engine that refuses what it is given is not lost: the answer ends with its code", async () => {
+  const { parts, nRenewed } = await partsThatLose([]);
+  parts.transformer.engine.read = async () => {
+    throw new KvasirError("engine-failed", "Cannot compute: the GPU says no");
+  };
+  const session = new LocalSession(parts, { headroom: 16 });
+  const refused = answer(session, { tokens: ids.slice(0, 20) }, { maxTokens: 2 });
+  await expect(refused).rejects.toMatchObject({ code: "engine-failed" });
+  expect(nRenewed()).toBe(0);
+  session.dispose();
+});
+
 test("an engine that goes away again and again, or for good: device-lost", async () => {
   const { parts } = await partsThatLose([2, 2, 2, 2, 2]);
   const session = new LocalSession(parts, {});

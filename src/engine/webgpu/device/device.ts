@@ -84,7 +84,8 @@ export class GpuDevice {
     void device.lost.then((info) => this.#onLost(info));
     device.addEventListener("uncapturederror", (event) => {
       const { message } = event.error;
-      this.#failure ??= new KvasirError("device-lost", `Cannot go on: the GPU failed, ${message}`);
+      // It is still there, and another one would refuse the same.
+      this.#failure ??= new KvasirError("engine-failed", `Cannot compute: the GPU says ${message}`);
     });
   }
 
@@ -166,7 +167,7 @@ export class GpuDevice {
 
   /**
    * Throws what has failed since the last check.
-   * @throws {KvasirError} `device-lost`, `out-of-memory`.
+   * @throws {KvasirError} `device-lost`, `out-of-memory`, `engine-failed`.
    */
   async check(): Promise<void> {
     if (this.#scopes.size > 0) await Promise.all(this.#scopes);
@@ -189,7 +190,7 @@ export class GpuDevice {
 
   /**
    * Throws why nothing could be read: of a loss the host may hear later than the read does.
-   * @throws {KvasirError} `device-lost`, `out-of-memory`, `disposed`.
+   * @throws {KvasirError} `device-lost`, `out-of-memory`, `engine-failed`, `disposed`.
    */
   async explain(cause: unknown): Promise<never> {
     await Promise.race([
