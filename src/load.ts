@@ -115,7 +115,7 @@ type BeginEngine = (bytes: number) => Promise<CreatedEngine | null>;
 function beginEngine(bytes: number, options: Options): Promise<CreatedEngine | null> {
   const { runtime, engine = "auto", activations } = options;
   const { threads = defaultThreads(bytes, runtime) } = options;
-  return createEngine({ engine, activations, runtime, threads });
+  return createEngine({ engine, activations, runtime, threads, mayStartLater: true });
 }
 
 async function loadParsed(
@@ -139,6 +139,7 @@ async function loadParsed(
     signal: options.signal,
     onProgress: (progress) => report?.({ phase: "load", ...progress }),
   });
+  await engine.ready?.(); // weights came meanwhile
   const transformer = new Transformer(engine, config, weights);
   const parts = { transformer, tokenizer, chatTemplate, kernels, modelHash: weights.hash };
   const renew = (): Promise<Transformer> => reopen((file) => reload(file, config, options));

@@ -4,7 +4,11 @@ import { type ErrorCode, KvasirError } from "../errors.ts";
 import type { KernelBuild, Runtime } from "../runtime/runtime.ts";
 import type { SampleKernels } from "../sampler/kernels.ts";
 import type { Activations, Engine, EngineName } from "./engine.ts";
-import { createThreadedWasmEngine, createWasmEngine } from "./wasm/create.ts";
+import {
+  beginThreadedWasmEngine,
+  createThreadedWasmEngine,
+  createWasmEngine,
+} from "./wasm/create.ts";
 import { usableBuilds } from "./wasm/features.ts";
 import { createHostKernels, type RopeKernels } from "./wasm/select-kernels.ts";
 
@@ -15,6 +19,8 @@ export interface CreateEngineOptions {
   readonly runtime: Runtime;
   /** Default 1. */
   readonly threads?: number | undefined;
+  /** The caller awaits `Engine.ready` before it shows the engine to anyone. Default false. */
+  readonly mayStartLater?: boolean;
 }
 
 export interface CreatedEngine {
@@ -61,7 +67,7 @@ const MAX_THREADS = 64;
 
 /** The engine with the threads asked for; null for one thread, or where there can be no more. */
 async function createThreaded(
-  { threads = 1, runtime, activations = "q8" }: CreateEngineOptions,
+  { threads = 1, runtime, activations = "q8", mayStartLater }: CreateEngineOptions,
   build: KernelBuild,
 ): Promise<Engine | null> {
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
@@ -84,7 +90,8 @@ async function createThreaded(
   let engine: Engine | null = null;
   try {
     if (module !== null) {
-      engine = await createThreadedWasmEngine({ module, activations, workers });
+      const create = mayStartLater === true ? beginThreadedWasmEngine : createThreadedWasmEngine;
+      engine = await create({ module, activations, workers });
     }
     return engine;
   } finally {

@@ -167,6 +167,13 @@ export interface Engine {
   /** Waits for everything recorded before. Returns a copy owned by the caller. */
   read(src: EngineBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array>;
 
+  /**
+   * Waits for threads that still start; until then ops run on fewer, and `nThreads` counts all.
+   *
+   * @throws {KvasirError} `version-mismatch` when their script is of another build.
+   */
+  ready?(): Promise<void>;
+
   /** Takes memory from the platform for that much more at once, where many small steps are slow. */
   reserve(byteLength: number): void;
   /** Bytes that a matrix would take in this engine's layout. */

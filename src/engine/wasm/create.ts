@@ -31,14 +31,12 @@ export interface ThreadedWasmEngineOptions extends WasmEngineOptions {
 
 /**
  * An engine whose memory is shared with `workers`: as many threads as workers, and one. The results
- * are the same bits as with one.
+ * are the same bits as with one. It computes on one thread until `ready`, and goes on so where the
+ * workers do not start.
  *
- * @returns null when the memory cannot be shared or the workers do not start.
- * @throws {KvasirError} `version-mismatch` when the workers' script is of another build.
+ * @returns null when the memory cannot be shared.
  */
-export async function createThreadedWasmEngine(
-  options: ThreadedWasmEngineOptions,
-): Promise<Engine | null> {
+export function beginThreadedWasmEngine(options: ThreadedWasmEngineOptions): WasmEngine | null {
   const { module, activations, maxBytes, workers } = options;
   let memory: WebAssembly.Memory;
   try {
@@ -50,5 +48,20 @@ export async function createThreadedWasmEngine(
   startThread(exports, true);
   const kernels = { ...exports, memory } as unknown as Kernels;
   const engine = new WasmEngine(kernels, activations, maxBytes);
-  return (await engine.startPool(module, workers)) ? engine : null;
+  engine.beginPool(module, workers);
+  return engine;
+}
+
+/**
+ * As `beginThreadedWasmEngine`, once the threads are there.
+ *
+ * @returns null also when the workers do not start.
+ * @throws {KvasirError} `version-mismatch` when the workers' script is of another build.
+ */
+export async function createThreadedWasmEngine(
+  options: ThreadedWasmEngineOptions,
+): Promise<Engine | null> {
+  const engine = beginThreadedWasmEngine(options);
+  await engine?.ready();
+  return engine !== null && engine.nThreads > 1 ? engine : null;
 }

@@ -71,13 +71,23 @@ export class WasmEngine implements Engine {
     return this.#pool?.nThreads ?? 1;
   }
 
-  /** @returns false when the workers do not start. */
-  async startPool(module: WebAssembly.Module, workers: readonly KernelWorker[]): Promise<boolean> {
-    this.#pool = await Pool.start(module, this.#kernels, this.#arena, workers);
-    this.#multiplier.pool = this.#pool;
-    this.#attendOps.pool = this.#pool;
-    this.#weightWriter.pool = this.#pool;
-    return this.#pool !== null;
+  /** Once, before any op. */
+  beginPool(module: WebAssembly.Module, workers: readonly KernelWorker[]): void {
+    this.#setPool(Pool.begin(module, this.#kernels, this.#arena, workers));
+  }
+
+  async ready(): Promise<void> {
+    const pool = this.#pool;
+    if (pool === null || (await pool.ready()) || this.#pool === null) return;
+    pool.dispose();
+    this.#setPool(null);
+  }
+
+  #setPool(pool: Pool | null): void {
+    this.#pool = pool;
+    this.#multiplier.pool = pool;
+    this.#attendOps.pool = pool;
+    this.#weightWriter.pool = pool;
   }
 
   memory(): EngineMemory {

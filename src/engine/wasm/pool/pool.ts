@@ -4,6 +4,7 @@
 import { assert, KvasirError } from "../../../errors.ts";
 import type { KernelWorker } from "../../../runtime/runtime.ts";
 import { Control, CONTROL_WORDS, END, MAX_CHUNKS, OTHER_BUILD, VERSION, WORD } from "./control.ts";
+import { runAlone } from "./jobs.ts";
 import type { Kernels } from "../kernels.ts";
 import type { Arena } from "../memory.ts";
 import type { PoolWorkerInit } from "./pool-worker.ts";
@@ -34,16 +35,13 @@ export class Pool {
     for (const worker of workers) worker.onFailure((reason) => this.#fail(reason));
   }
 
-  /**
-   * @returns null when the workers do not start: the caller goes on with one thread.
-   * @throws {KvasirError} `version-mismatch` when their script is of another build of kvasir.
-   */
-  static async start(
+  /** Has the workers start, and does not wait for them: until they are ready, jobs run on one thread. */
+  static begin(
     module: WebAssembly.Module,
     kernels: Kernels,
     arena: Arena,
     workers: readonly KernelWorker[],
-  ): Promise<Pool | null> {
+  ): Pool {
     const { memory } = kernels;
     const ptr = arena.alloc(4 * CONTROL_WORDS, "pool");
     arena.u32.fill(0, ptr / 4, ptr / 4 + CONTROL_WORDS);
@@ -54,20 +52,24 @@ export class Pool {
       const init: PoolWorkerInit = { module, memory, control: ptr, thread: i + 1 };
       worker.post(init);
     }
+    return pool;
+  }
+
+  /**
+   * Waits for the workers.
+   *
+   * @returns false when they do not start: the pool is then of no use.
+   * @throws {KvasirError} `version-mismatch` when their script is of another build of kvasir.
+   */
+  async ready(): Promise<boolean> {
     const deadline = performance.now() + START_MS;
-    while (Atomics.load(control.words, WORD.ready) < workers.length) {
-      if (pool.#isOfAnotherBuild()) {
-        pool.dispose();
-        throw otherBuild();
-      }
-      if (performance.now() > deadline || pool.#failure !== undefined) {
-        pool.dispose();
-        return null;
-      }
+    while (!this.#areReady()) {
+      if (this.#isOfAnotherBuild()) throw otherBuild();
+      if (performance.now() > deadline || this.#failure !== undefined) return false;
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    for (const worker of workers) worker.watch?.();
-    return pool;
+    for (const worker of this.#workers) worker.watch?.();
+    return true;
   }
 
   /** Where a job's arguments go, before `run`. */
@@ -78,6 +80,10 @@ export class Pool {
   /** @throws {KvasirError} `unavailable` when a worker died; the engine is then unusable. */
   run(job: number, nChunks: number): void {
     const { words } = this.#control;
+    if (!this.#areReady()) {
+      runAlone(job, this.#kernels, this.#control.args, nChunks);
+      return;
+    }
     if (words[WORD.failed] !== 0) this.#fail("it failed");
     if (this.#failure !== undefined) throw this.#failure;
     if (nChunks < 2) {
@@ -91,9 +97,14 @@ export class Pool {
   }
 
   dispose(): void {
+    this.#fail("it was ended");
     Atomics.store(this.#control.words, WORD.epoch, END);
     Atomics.notify(this.#control.words, WORD.epoch);
     for (const worker of this.#workers) worker.terminate();
+  }
+
+  #areReady(): boolean {
+    return Atomics.load(this.#control.words, WORD.ready) === this.#workers.length;
   }
 
   #isOfAnotherBuild(): boolean {
