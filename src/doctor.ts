@@ -98,13 +98,7 @@ function advise(
         "hardware driver (Vulkan, Metal or Direct3D) the engine webgpu would be the fastest.",
     );
   }
-  for (const { name: variant, reason, isRefused } of gpu?.variants ?? []) {
-    if (!isRefused) continue;
-    advice.push(
-      `The GPU has ${variant}, but gets it wrong (${reason}): with a newer driver or browser ` +
-        "kernels could use it.",
-    );
-  }
+  advice.push(...variantAdvice(gpu));
   if (works("wasm") && runtime.threads > 1 && !runtime.hasSharedMemory) {
     advice.push(
       name === "browser"
@@ -120,6 +114,16 @@ function advise(
     );
   }
   return advice;
+}
+
+/** What the GPU has, and gets wrong. */
+function variantAdvice(gpu: GpuReport | null): string[] {
+  const refused = (gpu?.variants ?? []).filter(({ isRefused }) => isRefused);
+  return refused.map(
+    ({ name, reason }) =>
+      `The GPU has ${name}, but gets it wrong (${reason}): with a newer driver or browser kernels ` +
+      "could use it.",
+  );
 }
 
 const gpuAdvice: Partial<Record<Runtime["name"], string>> = {

@@ -21,13 +21,14 @@ import attendStep from "../shaders/attend/attend_step.wgsl";
 import attendReduce from "../shaders/lib/attend_reduce.wgsl";
 import attendRows from "../shaders/lib/attend_rows.wgsl";
 import half from "../shaders/lib/half.wgsl";
+import halves from "../shaders/lib/halves.wgsl";
 
-const SHADERS = {
-  decode: linkShader("attend_decode", attendDecode, attendRows, attendReduce),
-  step: linkShader("attend_step", attendStep, attendRows, attendReduce, half),
+export const ATTEND_SHADERS = {
+  decode: linkShader("attend_decode", attendDecode, attendRows, attendReduce, halves),
+  step: linkShader("attend_step", attendStep, attendRows, attendReduce, halves, half),
   merge: linkShader("attend_merge", attendMerge),
-  prefill: linkTileShader("attend_prefill", attendPrefill),
-};
+  prefill: linkTileShader("attend_prefill", attendPrefill, halves),
+} as const;
 
 /** Query heads that a workgroup of attend_decode.wgsl takes at most. */
 const MAX_SHARED = 4;
@@ -82,7 +83,7 @@ export class AttendOps {
     const nGroups = groupsOf(shape);
     const angles = recorder.bind(table, 0, 4 * headDim);
     const [keys, values, positions] = this.#planes(rows, 4);
-    const kernel = pipelines.kernel(SHADERS.step, {
+    const kernel = pipelines.kernel(ATTEND_SHADERS.step, {
       HEAD_DIM: headDim,
       N_SHARED: nGroups,
       IS_F16: Number(isF16(rows)),
@@ -105,7 +106,7 @@ export class AttendOps {
       nSplits === 1
         ? out
         : this.#context.scratch("attend parts", 4 * nHeads * nSplits * (headDim + 2));
-    const kernel = pipelines.kernel(SHADERS.decode, {
+    const kernel = pipelines.kernel(ATTEND_SHADERS.decode, {
       HEAD_DIM: headDim,
       N_SHARED: Math.ceil(nGroups / nParts),
       IS_F16: Number(isF16(rows)),
@@ -121,7 +122,7 @@ export class AttendOps {
     });
     if (nSplits === 1) return;
     recorder.params().u32(headDim, nSplits, out.at, parts.at);
-    recorder.dispatch(pipelines.kernel(SHADERS.merge), [parts, out], nHeads);
+    recorder.dispatch(pipelines.kernel(ATTEND_SHADERS.merge), [parts, out], nHeads);
   }
 
   #prefill(
@@ -136,7 +137,7 @@ export class AttendOps {
     const { nHeads, nKvHeads, headDim, scale, window } = shape;
     const nGroups = groupsOf(shape);
     assert(queries.at % 4 === 0 && out.at % 4 === 0, "queries begin at multiples of 16 bytes");
-    const kernel = pipelines.kernel(SHADERS.prefill, {
+    const kernel = pipelines.kernel(ATTEND_SHADERS.prefill, {
       HEAD_DIM: headDim,
       IS_F16: Number(isF16(rows)),
     });

@@ -1,6 +1,8 @@
 // All variants, in one table: what each needs and which library files of shaders it replaces.
 import type { Variant } from "../device/variant.ts";
 import attendReduce from "../shaders/lib/attend_reduce.wgsl";
+import halvesByF16 from "../shaders/lib/f16/halves.wgsl";
+import halves from "../shaders/lib/halves.wgsl";
 import largest from "../shaders/lib/largest.wgsl";
 import attendReduceBySubgroups from "../shaders/lib/subgroups/attend_reduce.wgsl";
 import largestBySubgroups from "../shaders/lib/subgroups/largest.wgsl";
@@ -8,6 +10,7 @@ import sumLanesBySubgroups from "../shaders/lib/subgroups/sum_lanes.wgsl";
 import sumWorkgroupBySubgroups from "../shaders/lib/subgroups/sum_workgroup.wgsl";
 import sumLanes from "../shaders/lib/sum_lanes.wgsl";
 import sumWorkgroup from "../shaders/lib/sum_workgroup.wgsl";
+import { halfTests } from "./half-tests.ts";
 import { reduceTests } from "./reduce-tests.ts";
 
 /** The plain variant is what remains where none of these works. */
@@ -24,5 +27,13 @@ export const VARIANTS: readonly Variant[] = [
       [sumWorkgroup, sumWorkgroupBySubgroups],
     ]),
     tests: reduceTests(),
+  },
+  {
+    name: "f16",
+    feature: "shader-f16",
+    languageFeature: null,
+    directive: "enable f16;",
+    libraries: new Map([[halves, halvesByF16]]),
+    tests: halfTests(),
   },
 ];

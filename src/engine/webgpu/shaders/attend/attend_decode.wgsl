@@ -16,7 +16,7 @@
 // Up to four query heads of one kv head share what a workgroup reads.
 // Dispatch: (n_splits, n_heads of this call / N_SHARED rounded up per kv head, 1).
 // Overrides: HEAD_DIM (64), N_SHARED (3), IS_F16 (true), IS_SPLIT (false).
-// Needs: none.   Lib: attend_rows, attend_reduce.
+// Needs: none.   Lib: attend_rows, attend_reduce, halves.
 // Reference: engine/reference/engine.ts#attend.  Source: Milakov & Gimelshein 2018 (online softmax).
 
 override HEAD_DIM: u32 = 64u;

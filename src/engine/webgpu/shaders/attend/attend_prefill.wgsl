@@ -15,7 +15,7 @@
 // Thread (x, y) holds the scores of queries y + 16 i and rows 4 x + j, then channels 4 x .. 4 x + 3
 // (+ 64 b) of those queries.
 // Dispatch: (ceil(n_tokens n_groups / 64), n_kv_heads of this call, 1).
-// Overrides: HEAD_DIM (64), IS_F16 (true).   Needs: none.   Lib: none.
+// Overrides: HEAD_DIM (64), IS_F16 (true).   Needs: none.   Lib: halves.
 // Reference: engine/reference/engine.ts#attend.  Source: Dao et al. 2022 (FlashAttention).
 
 override HEAD_DIM: u32 = 64u;
@@ -187,8 +187,7 @@ fn load_keys(lane: u32, place: vec4u, tile: u32, quad: u32) {
   if (tile + r < place.y && quad + k < HEAD_DIM / 4u) {
     let cell = (place.x + tile + r) * (HEAD_DIM / 4u) + quad + k;
     if (IS_F16) {
-      let words = keys[params.keys_offset + cell];
-      value = vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
+      value = four_halves(keys[params.keys_offset + cell]);
     } else {
       let low = keys[params.keys_offset + 2u * cell];
       value = bitcast<vec4f>(vec4u(low, keys[params.keys_offset + 2u * cell + 1u]));
@@ -205,8 +204,7 @@ fn load_values(lane: u32, place: vec4u, tile: u32, quad: u32) {
   if (tile + r < place.y && quad + k < HEAD_DIM / 4u) {
     let cell = (place.x + tile + r) * (HEAD_DIM / 4u) + quad + k;
     if (IS_F16) {
-      let words = values[params.values_offset + cell];
-      value = vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
+      value = four_halves(values[params.values_offset + cell]);
     } else {
       let low = values[params.values_offset + 2u * cell];
       value = bitcast<vec4f>(vec4u(low, values[params.values_offset + 2u * cell + 1u]));

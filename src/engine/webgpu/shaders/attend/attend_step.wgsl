@@ -16,7 +16,7 @@
 // A workgroup takes a kv head with all (up to four) of its query heads; `length` counts the new row.
 // Dispatch: (1, kv heads of this call, 1).
 // Overrides: HEAD_DIM (64), N_SHARED (3), IS_F16 (true), IS_SPLIT (false).
-// Needs: none.   Lib: attend_rows, attend_reduce, half.
+// Needs: none.   Lib: attend_rows, attend_reduce, halves, half.
 // Reference: engine/reference/engine.ts#ropeAppend, #attend.
 
 override HEAD_DIM: u32 = 64u;

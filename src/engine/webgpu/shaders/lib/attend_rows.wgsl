@@ -1,6 +1,6 @@
 // One token's query heads against the rows of their kv head, for a module with the bindings and room
 // of attend_decode. First a lane takes a row and its scores, then eight channels of every n-th row.
-// Lib: attend_reduce.
+// Lib: attend_reduce, halves.
 
 const LANES = 128u;
 const LOWEST = -3.0e38;
@@ -168,7 +168,7 @@ fn products(key: array<vec4f, 2>, octet: u32) -> vec4f {
 
 fn eight_keys(row: u32, octet: u32) -> array<vec4f, 2> {
   if (IS_F16) {
-    return unpack_eight(keys[params.keys_offset + row * (HEAD_DIM / 8u) + octet]);
+    return eight_halves(keys[params.keys_offset + row * (HEAD_DIM / 8u) + octet]);
   }
   let at = params.keys_offset + row * (HEAD_DIM / 4u) + 2u * octet;
   return array<vec4f, 2>(bitcast<vec4f>(keys[at]), bitcast<vec4f>(keys[at + 1u]));
@@ -176,17 +176,10 @@ fn eight_keys(row: u32, octet: u32) -> array<vec4f, 2> {
 
 fn eight_values(row: u32, octet: u32) -> array<vec4f, 2> {
   if (IS_F16) {
-    return unpack_eight(values[params.values_offset + row * (HEAD_DIM / 8u) + octet]);
+    return eight_halves(values[params.values_offset + row * (HEAD_DIM / 8u) + octet]);
   }
   let at = params.values_offset + row * (HEAD_DIM / 4u) + 2u * octet;
   return array<vec4f, 2>(bitcast<vec4f>(values[at]), bitcast<vec4f>(values[at + 1u]));
-}
-
-fn unpack_eight(words: vec4u) -> array<vec4f, 2> {
-  return array<vec4f, 2>(
-    vec4f(unpack2x16float(words.x), unpack2x16float(words.y)),
-    vec4f(unpack2x16float(words.z), unpack2x16float(words.w)),
-  );
 }
 
 // Adds the slices of one head and writes it.
