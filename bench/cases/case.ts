@@ -47,6 +47,8 @@ export interface BenchCase {
   readonly metrics: Readonly<Record<string, Metric>>;
   /** The same in every round: one is enough. */
   readonly isDeterministic?: boolean;
+  /** The model's file is read once before it is loaded, and `Bench.readMs` says how long that took. */
+  readonly readsFirst?: boolean;
   variants(settings: CaseSettings): readonly Variant[];
   /** The right result, by another path than `measure` takes. */
   expect(bench: Bench, params: Params): Promise<Json>;
@@ -72,11 +74,14 @@ export function sameTokens(what: string, got: readonly number[], expected: Json)
 export class Bench {
   readonly model: LocalModel;
   readonly settings: JobSettings;
+  /** What reading the file took, and nothing else; 0 where the case does not ask for it. */
+  readonly readMs: number;
   readonly #runtime: Runtime;
 
-  constructor(model: LocalModel, settings: JobSettings, runtime: Runtime) {
+  constructor(model: LocalModel, settings: JobSettings, runtime: Runtime, readMs = 0) {
     this.model = model;
     this.settings = settings;
+    this.readMs = readMs;
     this.#runtime = runtime;
   }
 
