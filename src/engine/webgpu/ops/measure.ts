@@ -13,20 +13,21 @@ import type {
 import { GpuBuffer } from "../device/buffers.ts";
 import type { IndexLists } from "./index-lists.ts";
 import type { OpContext } from "./op-context.ts";
-import { type Constants, linkShader, linkTileShader } from "../device/pipelines.ts";
+import { type Constants, linkShader, linkTileShader, type Shader } from "../device/pipelines.ts";
 import type { ProjectOps } from "./project.ts";
-import type { Bound, ParamWriter } from "../device/recorder.ts";
+import type { Bound } from "../device/recorder.ts";
 import { bindAll, forHeads, groupsOf, isF16, longestOf, writeHeads } from "./row-params.ts";
 import doubleFloat from "../shaders/lib/double_float.wgsl";
+import measuredRows from "../shaders/lib/measured_rows.wgsl";
 import rowDot from "../shaders/lib/row_dot.wgsl";
 import measureOutputs from "../shaders/measure/measure_outputs.wgsl";
+import measureMerge from "../shaders/measure/measure_merge.wgsl";
 import measureQueries from "../shaders/measure/measure_queries.wgsl";
 import measureStats from "../shaders/measure/measure_stats.wgsl";
 import measureSums from "../shaders/measure/measure_sums.wgsl";
 
 const SHADERS = {
-  stats: linkTileShader("measure_stats", measureStats),
-  sums: linkTileShader("measure_sums", measureSums),
+  merge: linkShader("measure_merge", measureMerge),
   queries: linkShader("measure_queries", measureQueries, doubleFloat),
   outputs: linkTileShader("measure_outputs", measureOutputs, rowDot),
 };
@@ -34,16 +35,25 @@ const SHADERS = {
 /** Bits of `flags` in measure_stats.wgsl and measure_sums.wgsl. */
 const FLAGS = { isAdded: 1, isF16: 2 } as const;
 /** Queries of a workgroup of measure_stats.wgsl, tokens times heads of a group, and its rows. */
-const STATS_QUERIES = 64;
-const STATS_ROWS = 512;
-/** Rows of a workgroup of measure_sums.wgsl and measure_outputs.wgsl. */
+const STATS_QUERIES = 128;
+const STATS_ROWS = 256;
+/** Rows of a workgroup of measure_sums.wgsl, and of measure_outputs.wgsl. */
+const SUMS_ROWS = 128;
 const TILE_ROWS = 64;
+/** Queries of a workgroup of measure_merge.wgsl, of all heads. */
+const MERGE_QUERIES = 64;
 /** Cells of a workgroup of measure_queries.wgsl. */
 const TILE_CELLS = 256;
 /** Bytes of the output weight that are dequantised at a time. */
 const WEIGHT_BYTES = 1 << 22;
 
+interface WindowShaders {
+  readonly stats: Shader;
+  readonly sums: Shader;
+}
+
 export class MeasureOps {
+  readonly #shaders = new Map<number, WindowShaders>();
   readonly #context: OpContext;
   readonly #lists: IndexLists;
   readonly #project: ProjectOps;
@@ -75,25 +85,47 @@ export class MeasureOps {
     assert(x.at % 4 === 0, "queries begin at multiples of 16 bytes");
     const nSplits = Math.ceil(nRows / STATS_ROWS);
     const stats = this.#context.scratch("query stats", 8 * nHeads * nQueries * nSplits);
+    const merged = this.#context.scratch("merged query stats", 8 * nHeads * nQueries);
     const keys = bindAll(recorder, rows.keys, 2);
     const positions = bindAll(recorder, rows.positions);
     const flags = (isAdded ? FLAGS.isAdded : 0) | (isF16(rows) ? FLAGS.isF16 : 0);
-    const write = (params: ParamWriter, first: number, n: number): void => {
+    const write = (first: number, n: number, statsAt: number): void => {
+      const params = recorder.params();
       params.u32(nGroups, nKvHeads, headDim, first, nQueries, firstPosition, window).f32(scale);
-      params.u32(x.at / 4, keys.at / 2, positions.at, stats.at / 2, to.at, stride);
+      params.u32(x.at / 4, keys.at / 2, positions.at, statsAt / 2, to.at, stride);
       params.u32(flags, nSplits);
       writeHeads(params, rows, first, n);
     };
+    const shaders = this.#windowShaders(headDim);
     forHeads(nKvHeads, (first, n) => {
-      write(recorder.params(), first, n);
-      const statsKernel = pipelines.kernel(SHADERS.stats);
+      write(first, n, stats.at);
+      const buffers = [x, keys, positions, stats];
       const nTiles = Math.ceil((nQueries * nGroups) / STATS_QUERIES);
-      recorder.dispatch(statsKernel, [x, keys, positions, stats], nTiles, n, nSplits);
-      write(recorder.params(), first, n);
-      const sumsKernel = pipelines.kernel(SHADERS.sums);
-      const buffers = [x, keys, positions, stats, to];
-      recorder.dispatch(sumsKernel, buffers, Math.ceil(stride / TILE_ROWS), n * nGroups);
+      recorder.dispatch(pipelines.kernel(shaders.stats), buffers, nTiles, n, nSplits);
     });
+    recorder.params().u32(nHeads * nQueries, nSplits, stats.at / 2, merged.at / 2);
+    const nMerged = Math.ceil((nHeads * nQueries) / MERGE_QUERIES);
+    recorder.dispatch(pipelines.kernel(SHADERS.merge), [stats, merged], nMerged);
+    forHeads(nKvHeads, (first, n) => {
+      write(first, n, merged.at);
+      const buffers = [x, keys, positions, merged, to];
+      const nTiles = Math.ceil(stride / SUMS_ROWS);
+      recorder.dispatch(pipelines.kernel(shaders.sums), buffers, nTiles, n * nGroups);
+    });
+  }
+
+  /** A lane holds a whole key or query: how long they are is part of the text. */
+  #windowShaders(headDim: number): WindowShaders {
+    let found = this.#shaders.get(headDim);
+    if (found === undefined) {
+      const size = measuredRows.replace(/(const N_QUADS = )\d+/, `$1${headDim / 4}`);
+      found = {
+        stats: linkTileShader("measure_stats", measureStats, size),
+        sums: linkTileShader("measure_sums", measureSums, size),
+      };
+      this.#shaders.set(headDim, found);
+    }
+    return found;
   }
 
   /** As `Engine.measureQueries`. */
