@@ -50,8 +50,9 @@ export function linkTileShader(name: string, source: string, ...libraries: strin
 }
 
 /** The kinds of the bindings, in order; binding 0 is always the uniform with the parameters. */
-export function bindingTypes({ name, source }: Shader): GPUBufferBindingType[] {
-  const found = [...source.matchAll(BINDING)].map(([, index, kind]) => {
+export function bindingTypes({ name, source, libraries }: Shader): GPUBufferBindingType[] {
+  const text = [source, ...libraries].join("\n");
+  const found = [...text.matchAll(BINDING)].map(([, index, kind]) => {
     const type =
       kind === "uniform" ? "uniform" : kind === "storage, read" ? "read-only-storage" : "storage";
     return [Number(index), type] as const;

@@ -133,7 +133,8 @@ export class Multiplier {
     const biasMask = biases.reduce((mask, bias, s) => mask | (bias === null ? 0 : 1 << s), 0);
     const isVec = nTokens <= MAX_VEC_TOKENS;
     const lanes = lanesFor(words.nGroups);
-    const kernel = this.#kernel(type, isVec ? (nTokens === 1 ? 1 : MAX_VEC_TOKENS) : 0, isGated);
+    const nVecTokens = isVec ? (nTokens === 1 ? 1 : MAX_VEC_TOKENS) : 0;
+    const kernel = this.#kernel(type, nVecTokens, isGated, biasMask !== 0);
     const params = recorder.params().u32(words.nGroups, words.total, nRows);
     params.u32(output.out.at + first.column, output.stride, x.at / 4);
     if (isVec) params.u32((norm?.weight.at ?? 0) / 4).f32(norm?.eps ?? 0);
@@ -152,7 +153,8 @@ export class Multiplier {
     }
     const nWorkgroups = Math.ceil((nRows * lanes) / VEC_WORKGROUP);
     const nAcross = Math.min(nWorkgroups, MAX_WORKGROUPS_PER_DIMENSION);
-    const buffers = [weights, x, norm?.weight ?? x, ...bound, output.out];
+    const buffers = [weights, x, norm?.weight ?? x, output.out];
+    if (biasMask !== 0) buffers.push(...bound);
     recorder.dispatch(kernel, buffers, nAcross, Math.ceil(nWorkgroups / nAcross));
   }
 
@@ -163,11 +165,18 @@ export class Multiplier {
   }
 
   /** mat_vec for up to `nVecTokens`, mat_mul for 0. */
-  #kernel(type: GpuWeight["type"], nVecTokens: number, isGated: boolean): Kernel {
-    const key = (TENSOR_TYPES[type].id * 16 + nVecTokens) * 2 + (isGated ? 1 : 0);
+  #kernel(
+    type: GpuWeight["type"],
+    nVecTokens: number,
+    isGated: boolean,
+    isBiased: boolean,
+  ): Kernel {
+    const flags = (isGated ? 1 : 0) + (isBiased ? 2 : 0);
+    const key = (TENSOR_TYPES[type].id * 16 + nVecTokens) * 4 + flags;
     let kernel = this.#kernels.get(key);
     if (kernel === undefined) {
-      const shader = nVecTokens > 0 ? PROJECT_SHADERS.matVec : PROJECT_SHADERS.matMul;
+      const { matMul, matVec, matVecBiased } = PROJECT_SHADERS;
+      const shader = nVecTokens === 0 ? matMul : isBiased ? matVecBiased : matVec;
       kernel = this.#context.pipelines.kernel(shader, {
         ...weightConstants(type),
         ...(nVecTokens > 0 ? { N_TOKENS: nVecTokens } : {}),

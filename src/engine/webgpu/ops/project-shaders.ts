@@ -4,7 +4,9 @@ import argmaxMerge from "../shaders/project/argmax_merge.wgsl";
 import embed from "../shaders/project/embed.wgsl";
 import gate from "../shaders/project/gate.wgsl";
 import activate from "../shaders/lib/activate.wgsl";
+import biases from "../shaders/lib/biases.wgsl";
 import largest from "../shaders/lib/largest.wgsl";
+import noBias from "../shaders/lib/no_bias.wgsl";
 import order from "../shaders/lib/order.wgsl";
 import sumLanes from "../shaders/lib/sum_lanes.wgsl";
 import sumWorkgroup from "../shaders/lib/sum_workgroup.wgsl";
@@ -20,6 +22,7 @@ export const PROJECT_SHADERS = {
   embed: linkShader("embed", embed, weights),
   gate: linkShader("gate", gate, activate),
   matMul: linkTileShader("mat_mul", matMul, weights, activate),
-  matVec: linkShader("mat_vec", matVec, weights, activate, sumLanes),
+  matVec: linkShader("mat_vec", matVec, weights, activate, sumLanes, noBias),
+  matVecBiased: linkShader("mat_vec", matVec, weights, activate, sumLanes, biases),
   rmsNorm: linkShader("rms_norm", rmsNorm, sumWorkgroup),
 } as const;

@@ -10,14 +10,12 @@
 // | 1       | weights | read       | u32     | rows of weight-layout.ts        |
 // | 2       | x       | read       | vec4f   | [n_tokens, n_groups 8]          |
 // | 3       | norm    | read       | vec4f   | [n_groups 8]                    |
-// | 4       | bias_0  | read       | f32     | [n_rows of segment 0]           |
-// | 5       | bias_1  | read       | f32     | [n_rows of segment 1]           |
-// | 6       | bias_2  | read       | f32     | [n_rows of segment 2]           |
-// | 7       | out     | read_write | f32     | [n_tokens, out_stride]          |
+// | 4       | out     | read_write | f32     | [n_tokens, out_stride]          |
 //
+// With biases the library is `biases`, which adds bindings.
 // Dispatch: ceil(n_rows / (WORKGROUP_SIZE / lanes)) workgroups, over x and y; `lanes` invocations
 // for each row.
-// Overrides: N_TOKENS (1), IS_GATED (false).  Needs: none.  Lib: weights, activate, sum_lanes.
+// Overrides: N_TOKENS (1), IS_GATED (false).  Needs: none.  Lib: weights, activate, sum_lanes, no_bias.
 // Reference: engine/reference/engine.ts#normProject, #projectAdd, #normGateUp.
 
 struct Params {
@@ -49,10 +47,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> weights: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> norm: array<vec4f>;
-@group(0) @binding(4) var<storage, read> bias_0: array<f32>;
-@group(0) @binding(5) var<storage, read> bias_1: array<f32>;
-@group(0) @binding(6) var<storage, read> bias_2: array<f32>;
-@group(0) @binding(7) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;
 
 override N_TOKENS: u32 = 1u;
 override IS_GATED: bool = false;
@@ -153,14 +148,8 @@ fn main(
   var added = 0.0;
   if (params.mode == ADD) {
     added = out[at];
-  } else if ((params.bias_mask & (1u << segment)) != 0u) {
-    if (segment == 0u) {
-      added = bias_0[params.bias_at_0 + row_in_segment];
-    } else if (segment == 1u) {
-      added = bias_1[params.bias_at_1 + row_in_segment];
-    } else {
-      added = bias_2[params.bias_at_2 + row_in_segment];
-    }
+  } else {
+    added = bias_of(segment, row_in_segment);
   }
   out[at] = sum.x + added;
 }
