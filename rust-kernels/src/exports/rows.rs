@@ -53,63 +53,85 @@ pub fn measure_scratch_len(n_rows: u32, head_dim: u32) -> u32 {
     attend::measure_scratch_len(n_rows as usize, head_dim as usize) as u32
 }
 
-/// Attention of the queries of one kv head over its `length` rows; q f32[n_tokens, q_stride] from
-/// `q_column`, out f32[n_tokens, out_stride] from `out_column`.
-#[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub fn attend_head(
-    codec: u32,
-    out: u32,
-    out_stride: u32,
-    out_column: u32,
-    q: u32,
-    q_stride: u32,
-    q_column: u32,
-    n_tokens: u32,
-    n_groups: u32,
-    head_dim: u32,
-    keys: u32,
-    values: u32,
-    positions: u32,
-    length: u32,
-    first_position: u32,
-    scale: f32,
-    window: u32,
-    scratch: u32,
-) {
-    let queries = Queries {
-        n_tokens: n_tokens as usize,
-        n_groups: n_groups as usize,
-        head_dim: head_dim as usize,
-        stride: q_stride as usize,
-        column: q_column as usize,
-        first_position,
-        scale,
-        window,
+/// An export of attention of the queries of one kv head over its `length` rows; q f32[n_tokens,
+/// q_stride] from `q_column`, out f32[n_tokens, out_stride] from `out_column`.
+macro_rules! export_attention {
+    ($(#[$meta:meta])* $name:ident, $attend:ident, $scratch_len:expr) => {
+        $(#[$meta])*
+        #[wasm_bindgen]
+        #[allow(clippy::too_many_arguments)]
+        pub fn $name(
+            codec: u32,
+            out: u32,
+            out_stride: u32,
+            out_column: u32,
+            q: u32,
+            q_stride: u32,
+            q_column: u32,
+            n_tokens: u32,
+            n_groups: u32,
+            head_dim: u32,
+            keys: u32,
+            values: u32,
+            positions: u32,
+            length: u32,
+            first_position: u32,
+            scale: f32,
+            window: u32,
+            scratch: u32,
+        ) {
+            let queries = Queries {
+                n_tokens: n_tokens as usize,
+                n_groups: n_groups as usize,
+                head_dim: head_dim as usize,
+                stride: q_stride as usize,
+                column: q_column as usize,
+                first_position,
+                scale,
+                window,
+            };
+            let (d, length) = (queries.head_dim, length as usize);
+            let n_scratch = ($scratch_len)(queries.len(), d, length);
+            // SAFETY: the caller's arena holds the ranges; `out` and `scratch` overlap nothing.
+            unsafe {
+                let out = slice_mut::<f32>(out, queries.n_tokens * out_stride as usize);
+                let q = slice::<f32>(q, queries.n_tokens * queries.stride);
+                let scratch = slice_mut::<f32>(scratch, n_scratch);
+                let (stride, column) = (out_stride as usize, out_column as usize);
+                let target = Target { out, stride, column };
+                let positions = slice(positions, length);
+                match codec {
+                    0 => {
+                        let rows = head_rows::<Cells<f32>>(keys, values, positions, d);
+                        attend::$attend(target, q, &rows, queries, scratch);
+                    }
+                    1 => {
+                        let rows = head_rows::<Cells<u16>>(keys, values, positions, d);
+                        attend::$attend(target, q, &rows, queries, scratch);
+                    }
+                    _ => {
+                        let rows = head_rows::<Q8>(keys, values, positions, d);
+                        attend::$attend(target, q, &rows, queries, scratch);
+                    }
+                }
+            }
+        }
     };
-    let (d, length) = (queries.head_dim, length as usize);
-    let n_scratch = attend::attend_scratch_len(queries.len(), d);
-    // SAFETY: the caller's arena holds the ranges; `out` and `scratch` overlap nothing.
-    unsafe {
-        let out = slice_mut::<f32>(out, queries.n_tokens * out_stride as usize);
-        let q = slice::<f32>(q, queries.n_tokens * queries.stride);
-        let scratch = slice_mut::<f32>(scratch, n_scratch);
-        let (stride, column) = (out_stride as usize, out_column as usize);
-        let target = Target { out, stride, column };
-        let positions = slice(positions, length);
-        macro_rules! attend {
-            ($codec:ty) => {{
-                let rows = head_rows::<$codec>(keys, values, positions, d);
-                attend::attend(target, q, &rows, queries, scratch);
-            }};
-        }
-        match codec {
-            0 => attend!(Cells<f32>),
-            1 => attend!(Cells<u16>),
-            _ => attend!(Q8),
-        }
-    }
 }
+
+export_attention!(
+    /// Attention of the queries of one kv head; arguments as `export_attention` says.
+    attend_head,
+    attend,
+    |n_queries, head_dim, _| attend::attend_scratch_len(n_queries, head_dim)
+);
+
+export_attention!(
+    /// As `attend_head`, the same bits; what `add_columns_head` needs stays in `scratch`.
+    attend_keeping_head,
+    attend_keeping,
+    attend::kept_scratch_len
+);
 
 /// Rows of a split: parts of one token's attention that threads may take.
 #[wasm_bindgen]
@@ -182,63 +204,6 @@ pub fn merge_splits_head(out: u32, splits: u32, n_splits: u32, n_groups: u32, he
     assert!(n <= attend::MAX_GROUPS);
     // SAFETY: the caller's arena holds both ranges, apart.
     unsafe { attend::merge_splits(slice_mut(out, n * d), slice_mut(splits, n_cells), n, d) }
-}
-
-/// As `attend_head`, the same bits; what `add_columns_head` needs stays in `scratch`.
-#[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub fn attend_keeping_head(
-    codec: u32,
-    out: u32,
-    out_stride: u32,
-    out_column: u32,
-    q: u32,
-    q_stride: u32,
-    q_column: u32,
-    n_tokens: u32,
-    n_groups: u32,
-    head_dim: u32,
-    keys: u32,
-    values: u32,
-    positions: u32,
-    length: u32,
-    first_position: u32,
-    scale: f32,
-    window: u32,
-    scratch: u32,
-) {
-    let queries = Queries {
-        n_tokens: n_tokens as usize,
-        n_groups: n_groups as usize,
-        head_dim: head_dim as usize,
-        stride: q_stride as usize,
-        column: q_column as usize,
-        first_position,
-        scale,
-        window,
-    };
-    let (d, length) = (queries.head_dim, length as usize);
-    let n_scratch = attend::kept_scratch_len(queries.len(), d, length);
-    // SAFETY: the caller's arena holds the ranges; `out` and `scratch` overlap nothing.
-    unsafe {
-        let out = slice_mut::<f32>(out, queries.n_tokens * out_stride as usize);
-        let q = slice::<f32>(q, queries.n_tokens * queries.stride);
-        let scratch = slice_mut::<f32>(scratch, n_scratch);
-        let (stride, column) = (out_stride as usize, out_column as usize);
-        let target = Target { out, stride, column };
-        let positions = slice(positions, length);
-        macro_rules! attend {
-            ($codec:ty) => {{
-                let rows = head_rows::<$codec>(keys, values, positions, d);
-                attend::attend_keeping(target, q, &rows, queries, scratch);
-            }};
-        }
-        match codec {
-            0 => attend!(Cells<f32>),
-            1 => attend!(Cells<u16>),
-            _ => attend!(Q8),
-        }
-    }
 }
 
 /// Adds to out f32[n_groups, out_stride] the softmax rows of the queries that `attend_keeping_head` was

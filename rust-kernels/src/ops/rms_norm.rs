@@ -24,10 +24,14 @@ pub fn rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32) {
 
 fn inverse_rms(x: &[f32], eps: f32) -> f32 {
     let mut lanes = [0f64; 4];
-    for four in x.chunks(4) {
+    let (fours, rest) = x.as_chunks::<4>();
+    for four in fours {
         for (lane, &x) in lanes.iter_mut().zip(four) {
             *lane += f64::from(x) * f64::from(x);
         }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane += f64::from(x) * f64::from(x);
     }
     let sum = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
     (1.0 / (sum / x.len() as f64 + f64::from(eps)).sqrt()) as f32

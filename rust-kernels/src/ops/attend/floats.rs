@@ -104,8 +104,8 @@ impl<C: Cell> Tiles for Cells<C> {
             let mut sums: [[F32x4; 2]; N] = core::array::from_fn(|n| {
                 [0, 4].map(|j| F32x4::load(out, at[n] + 8 * p + j).mul(factors[n]))
             });
-            let rows = panel.chunks_exact(8).zip(work.chunks_exact(BLOCK));
-            for (values, weights) in rows.take(n_rows) {
+            let rows = panel[..8 * n_rows].chunks_exact(8).zip(work.chunks_exact(BLOCK));
+            for (values, weights) in rows {
                 let v = [F32x4::load(values, 0), F32x4::load(values, 4)];
                 for (n, sums) in sums.iter_mut().enumerate() {
                     let weight = F32x4::splat(weights[n]);

@@ -92,8 +92,10 @@ impl Step<'_> {
         if visible.iter().all(|(low, high)| low >= high) {
             return false;
         }
+        // Of rows past them the weights are zeros.
+        let n_rows = visible.iter().fold(0, |n, (_, high)| n.max(*high));
         let stride = weights.stride;
-        T::scores::<N>(weights.cells, stride, self.keys, packed, self.n_rows, queries.scale);
+        T::scores::<N>(weights.cells, stride, self.keys, packed, n_rows, queries.scale);
         let mut factors = [F32x4::splat(1.0); N];
         for (i, factor) in factors.iter_mut().enumerate() {
             let own = &mut weights.cells[i * stride..][..TILE];
@@ -101,7 +103,7 @@ impl Step<'_> {
         }
         let at = core::array::from_fn(|i| queries.at(query + i, sums.part.stride, 0));
         let (work, values) = (&mut *self.work, self.values);
-        T::add_values::<N>(sums.part.out, at, factors, weights, work, values, self.n_rows);
+        T::add_values::<N>(sums.part.out, at, factors, weights, work, values, n_rows);
         true
     }
 }

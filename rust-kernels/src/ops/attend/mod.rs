@@ -25,7 +25,7 @@ pub use window::{measure_scratch_len, measure_window};
 
 use crate::cache_rows::HeadRows;
 use crate::lanes::F32x4;
-use crate::math::exp::exp4;
+use crate::math::exp::Exp;
 
 /// Rows of a tile.
 pub const TILE: usize = 64;
@@ -152,8 +152,12 @@ impl Running<'_> {
             scores.fill(0.0);
             return F32x4::splat(1.0);
         }
-        scores[..low].fill(LOWEST);
-        scores[high..].fill(LOWEST);
+        let (first, last) = (low - low % 4, high.next_multiple_of(4));
+        scores[..first].fill(0.0);
+        scores[last..].fill(0.0);
+        scores[first..low].fill(LOWEST);
+        scores[high..last].fill(LOWEST);
+        let scores = &mut scores[first..last];
         let mut largest = F32x4::splat(LOWEST);
         for four in scores.chunks_exact(4) {
             largest = largest.max(F32x4::load(four, 0));
@@ -161,10 +165,11 @@ impl Running<'_> {
         let before = self.maxima[query];
         let largest = largest.max_lane();
         let after = if before < largest { largest } else { before };
-        let factor = exp4(F32x4::splat(before - after));
+        let exp = Exp::new();
+        let factor = exp.of(F32x4::splat(before - after));
         let mut total = F32x4::splat(0.0);
         for four in scores.chunks_exact_mut(4) {
-            let weight = exp4(F32x4::load(four, 0).sub(F32x4::splat(after)));
+            let weight = exp.of(F32x4::load(four, 0).sub(F32x4::splat(after)));
             weight.store(four, 0);
             total = total.add(weight);
         }

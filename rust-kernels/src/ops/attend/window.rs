@@ -3,7 +3,7 @@ use super::tile::{BLOCK, Tiles};
 use super::{LOWEST, Queries, TILE};
 use crate::cache_rows::HeadRows;
 use crate::lanes::F32x4;
-use crate::math::exp::exp4;
+use crate::math::exp::Exp;
 
 /// Most queries that share a re-laid tile, a multiple of a block.
 const WIDEST: usize = 16 * BLOCK;
@@ -84,11 +84,12 @@ fn add_softmax(sums: &mut [f32], scores: &mut [f32], low: usize, high: usize) {
         largest = largest.max(F32x4::load(four, 0));
     }
     let largest = F32x4::splat(largest.max_lane());
+    let exp = Exp::new();
     let mut total = 0f64;
     for tile in scores.chunks_exact_mut(TILE) {
         let mut sum = F32x4::splat(0.0);
         for four in tile.chunks_exact_mut(4) {
-            let weight = exp4(F32x4::load(four, 0).sub(largest));
+            let weight = exp.of(F32x4::load(four, 0).sub(largest));
             weight.store(four, 0);
             sum = sum.add(weight);
         }
