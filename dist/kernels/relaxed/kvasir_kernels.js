@@ -86,8 +86,7 @@ export function arg_max(logits, n) {
 }
 
 /**
- * Attention of the queries of one kv head over its `length` rows; q f32[n_tokens, q_stride] from
- * `q_column`, out f32[n_tokens, out_stride] from `out_column`.
+ * r" Attention of the queries of one kv head; arguments as `export_attention` says.
  * @param {number} codec
  * @param {number} out
  * @param {number} out_stride
@@ -112,7 +111,7 @@ export function attend_head(codec, out, out_stride, out_column, q, q_stride, q_c
 }
 
 /**
- * As `attend_head`, the same bits; what `add_columns_head` needs stays in `scratch`.
+ * r" As `attend_head`, the same bits; what `add_columns_head` needs stays in `scratch`.
  * @param {number} codec
  * @param {number} out
  * @param {number} out_stride

@@ -35,13 +35,12 @@ export function append_rows(codec: number, rows: number, x: number, n_tokens: nu
 export function arg_max(logits: number, n: number): number;
 
 /**
- * Attention of the queries of one kv head over its `length` rows; q f32[n_tokens, q_stride] from
- * `q_column`, out f32[n_tokens, out_stride] from `out_column`.
+ * r" Attention of the queries of one kv head; arguments as `export_attention` says.
  */
 export function attend_head(codec: number, out: number, out_stride: number, out_column: number, q: number, q_stride: number, q_column: number, n_tokens: number, n_groups: number, head_dim: number, keys: number, values: number, positions: number, length: number, first_position: number, scale: number, window: number, scratch: number): void;
 
 /**
- * As `attend_head`, the same bits; what `add_columns_head` needs stays in `scratch`.
+ * r" As `attend_head`, the same bits; what `add_columns_head` needs stays in `scratch`.
  */
 export function attend_keeping_head(codec: number, out: number, out_stride: number, out_column: number, q: number, q_stride: number, q_column: number, n_tokens: number, n_groups: number, head_dim: number, keys: number, values: number, positions: number, length: number, first_position: number, scale: number, window: number, scratch: number): void;
 
