@@ -12,6 +12,8 @@ export interface Params {
   readonly nDecode: number;
   /** Tokens of the prompt whose prefill is timed apart from the decode, where a case has two. */
   readonly nPrefill?: number;
+  /** Lengths on the way to `nTokens`, ascending, where a case has several. */
+  readonly contexts?: readonly number[];
   readonly method?: string;
   /** Rows per kv head. */
   readonly budgetTokens?: number;
@@ -30,6 +32,8 @@ export interface JobSettings {
   readonly engine: EngineName | "auto";
   readonly activations: Activations;
   readonly threads: number;
+  /** The only build of the kernels that may be taken, its threaded one with threads. Default: any. */
+  readonly build?: "simd128" | "relaxed";
   /** Pages: load from what the browser keeps, after a first load that is not timed. */
   readonly fromStore?: boolean;
   /** null: words, each one token, as the other runtimes are measured with. */

@@ -9,6 +9,10 @@ export interface LaneOptions {
   readonly runtimes: readonly BenchRuntime[];
   readonly caseSettings: CaseSettings;
   readonly settings: JobSettings;
+  /** Each variant with each number; more than one are named. Default: that of `settings`. */
+  readonly threads?: readonly number[];
+  /** Default: all. */
+  readonly nRounds?: number;
 }
 
 export function createLanes({
@@ -16,23 +20,42 @@ export function createLanes({
   runtimes,
   caseSettings,
   settings,
+  threads = [settings.threads],
+  nRounds,
 }: LaneOptions): readonly Lane[] {
   return cases.flatMap((chosen) =>
     chosen.variants(caseSettings).flatMap((variant) => {
       const own = { ...settings, ...variant.settings };
       // What one runtime expects holds for all where engines give the same bits everywhere.
       const isShared = own.engine !== "webgpu";
-      const shared = new Expectation();
-      return runtimes.map((runtime) =>
-        createLane(chosen, variant, runtime, own, isShared ? shared : new Expectation()),
-      );
+      const shared = new Expectation({ ...own, threads: Math.max(...threads) });
+      return threads.flatMap((n) => {
+        const withThreads = { ...own, threads: variant.settings?.threads ?? n };
+        return runtimes.map((runtime) => {
+          const expectation = isShared ? shared : new Expectation(withThreads);
+          const named = threads.length === 1 ? variant : nameThreads(variant, n);
+          return {
+            ...createLane(chosen, named, runtime, withThreads, expectation),
+            ...(nRounds === undefined ? {} : { nRounds }),
+          };
+        });
+      });
     }),
   );
 }
 
+export function nameThreads(variant: Variant, n: number): Variant {
+  return { ...variant, name: `${variant.name}, ${n} ${n === 1 ? "thread" : "threads"}` };
+}
+
 /** The right result of a variant, asked for once. */
 class Expectation {
+  readonly settings: JobSettings;
   #reply: Promise<Reply> | undefined;
+
+  constructor(settings: JobSettings) {
+    this.settings = settings;
+  }
 
   ask(run: () => Promise<Reply>): Promise<Reply> {
     return (this.#reply ??= run());
@@ -41,7 +64,7 @@ class Expectation {
 
 function createLane(
   chosen: BenchCase,
-  { name, params }: Variant,
+  { name, params, metrics = chosen.metrics }: Variant,
   runtime: BenchRuntime,
   settings: JobSettings,
   expectation: Expectation,
@@ -53,11 +76,12 @@ function createLane(
     variant: name,
     runtime: runtime.name,
     params,
-    metrics: chosen.metrics,
+    metrics,
+    threads: settings.threads,
     isDeterministic: chosen.isDeterministic ?? false,
     async prepare(): Promise<NotDone | null> {
       const reply = await expectation.ask(() =>
-        runtime.run({ ...task, phase: "expect", expected: null }),
+        runtime.run({ ...task, settings: expectation.settings, phase: "expect", expected: null }),
       );
       if (reply.kind !== "done") return reply;
       expected = reply.output;

@@ -3,13 +3,14 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { methodNames } from "../src/compression/registry.ts";
-import type { BenchCase, CaseSettings } from "./cases/case.ts";
+import type { BenchCase, CaseSettings, Variant } from "./cases/case.ts";
 import { caseNamed, cases, usualCases } from "./cases/index.ts";
+import { contexts } from "./cases/contexts.ts";
 import { longChat } from "./cases/long-chat.ts";
 import { quality } from "./cases/quality.ts";
 import { speed } from "./cases/speed.ts";
 import type { JobSettings, Text } from "./job.ts";
-import { createLanes } from "./lanes.ts";
+import { createLanes, nameThreads } from "./lanes.ts";
 import {
   type Commit,
   commitOf,
@@ -20,9 +21,10 @@ import {
 } from "./machine.ts";
 import { checkCoherence } from "./long-chat/bands.ts";
 import { longChatParts, longChatReport } from "./long-chat/report.ts";
+import { MATRIX, matrixParts, matrixReport } from "./matrix/report.ts";
 import { type BenchOptions, readOptions, usage } from "./options.ts";
 import { installPeers, type PeerName, peerLane, peerNames } from "./peers.ts";
-import { createRecord, readRecords, writeRecord } from "./record.ts";
+import { type BenchRecord, createRecord, readRecords, writeRecord } from "./record.ts";
 import { readmeParts, renderReport } from "./report.ts";
 import { type Lane, runAtOnce, runLanes } from "./runner.ts";
 import { chromiumRuntime } from "./runtimes/chromium.ts";
@@ -70,6 +72,7 @@ function report({ machine, isCheck }: BenchOptions, { root, say }: Host): number
   const pages = [
     ["README.md", readmeParts(records)],
     ["docs/long-chat.md", longChatParts(records)],
+    ["docs/speed.md", matrixParts(records)],
   ] as const;
   let isStale = false;
   for (const [name, parts] of pages) {
@@ -95,7 +98,8 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
   const model = isFile ? resolve(options.model) : await host.ensureModel(options.model);
   const machine = thisMachine(options.machine);
   const text = readText(options, root);
-  const { engine, activations, threads, fromStore, rounds } = options;
+  const { engine, activations, fromStore, rounds } = options;
+  const [threads = 1, ...moreThreads] = options.threads;
   const settings: JobSettings = { engine, activations, threads, fromStore, text };
   const described = await describeModel(model);
   const runtimes = await openRuntimes(options, host, model);
@@ -114,12 +118,16 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
       commit,
       machine,
       model: described,
-      settings: { ...settings, text: text?.name ?? "words", rounds },
+      settings: {
+        ...settings,
+        threads: moreThreads.length === 0 ? threads : options.threads,
+        text: text?.name ?? "words",
+        rounds,
+      },
       loadAverage: { before, after: loadAverage() },
       lanes: records,
     });
-    const render = record.what === longChat.name ? longChatReport : renderReport;
-    process.stdout.write(`${render(record)}\n`);
+    process.stdout.write(`${renderOf(record.what)(record)}\n`);
     if (options.isRecorded) {
       say(`Written: ${writeRecord(join(root, "bench", "record"), record)}`);
     }
@@ -128,6 +136,11 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
   } finally {
     await Promise.all(runtimes.map((runtime) => runtime.close()));
   }
+}
+
+function renderOf(what: string): (record: BenchRecord) => string {
+  if (what === longChat.name) return longChatReport;
+  return what === MATRIX ? matrixReport : renderReport;
 }
 
 function whatOf({ command, cases: names, fromStore }: BenchOptions): string {
@@ -149,40 +162,75 @@ async function lanesFor(
 ): Promise<readonly Lane[]> {
   const caseSettings = caseSettingsOf(options);
   const one = runtimes.slice(0, 1);
-  // Quality is the same on every runtime.
   const lanes = chosenCases(options).flatMap((chosen) =>
     createLanes({
       cases: [chosen],
+      // Quality is the same on every runtime.
       runtimes: chosen === quality ? one : runtimes,
       caseSettings,
       settings,
+      ...extentOf(chosen, options),
     }),
   );
   const names = peerNames.filter((name) => isPeerWanted(name, options));
   if (names.length === 0) return lanes;
+  return [...lanes, ...(await peerLanes(names, options, host, { model, caseSettings }))];
+}
+
+/** How many threads and rounds a case's lanes have. */
+function extentOf(
+  chosen: BenchCase,
+  { command, threads, longThreads, longRounds }: BenchOptions,
+): { readonly threads: readonly number[]; readonly nRounds?: number } {
+  const isLong = command === "matrix" && chosen === contexts;
+  return isLong ? { threads: longThreads, nRounds: longRounds } : { threads };
+}
+
+async function peerLanes(
+  names: readonly PeerName[],
+  options: BenchOptions,
+  host: Host,
+  { model, caseSettings }: { readonly model: string; readonly caseSettings: CaseSettings },
+): Promise<readonly Lane[]> {
   const folder = installPeers(options.peers ?? join(host.root, "..", "shared", "peers"));
   const browser = options.browser ?? (names.includes("wllama") ? await host.ensureChromium() : "");
-  const { threads } = options;
-  const peer = { folder, model, threads, node: process.execPath, browser };
   const besides = chosenCases(options).filter((one) => peerCases.has(one.name));
-  const compared = besides.flatMap((one) =>
-    one
-      .variants(caseSettings)
-      .filter(({ params }) => (params.method ?? "full") === "full")
-      .flatMap((variant) => names.map((name) => peerLane(name, one, variant, peer))),
-  );
-  return [...lanes, ...compared];
+  return besides.flatMap((one) => {
+    const { threads, nRounds } = extentOf(one, options);
+    const variants = one.variants(caseSettings).filter(isFullCache);
+    return threads.flatMap((n) =>
+      variants.flatMap((variant) =>
+        names
+          .filter((name) => name !== "wllama" || one !== contexts) // it would take an hour
+          .map((name) => {
+            const isSlow = options.command === "matrix" && name === "wllama";
+            const own = isSlow ? options.wllamaRounds : nRounds;
+            const rounds = own === undefined ? {} : { nRounds: own };
+            const named = threads.length === 1 ? variant : nameThreads(variant, n);
+            const peer = { folder, model, threads: n, node: process.execPath, browser };
+            return peerLane(name, one, named, { ...peer, ...rounds });
+          }),
+      ),
+    );
+  });
+}
+
+/** The lanes that other runtimes can run; one of `contexts` has a full cache as well. */
+function isFullCache({ params }: Variant): boolean {
+  return (params.method ?? "full") === "full" || params.contexts !== undefined;
 }
 
 /** Cases whose lanes with a full cache other runtimes can run. */
-const peerCases = new Set(["speed", "decode", "compressed-decode"]);
+const peerCases = new Set(["speed", "contexts", "decode", "compressed-decode"]);
 
 function isPeerWanted(name: PeerName, { command, skip, beside }: BenchOptions): boolean {
-  return command === "peers" ? !skip.includes(name) : beside.includes(name);
+  return command === "peers" || command === "matrix" ? !skip.includes(name) : beside.includes(name);
 }
 
-function chosenCases({ command, cases: names }: BenchOptions): readonly BenchCase[] {
+function chosenCases(options: BenchOptions): readonly BenchCase[] {
+  const { command, cases: names } = options;
   if (command === "peers") return [speed];
+  if (command === "matrix") return options.longThreads.length === 0 ? [speed] : [speed, contexts];
   if (command === "saved") return [caseNamed("compressed-decode"), quality];
   if (names.length > 0) return names.map(caseNamed);
   return usualCases;
@@ -202,7 +250,7 @@ function caseSettingsOf(options: BenchOptions): CaseSettings {
 
 /** docs/texts holds texts written for this project; the longest one reaches the furthest. */
 function readText({ text, command }: BenchOptions, root: string): Text | null {
-  if (text === "words" || command === "peers") return null;
+  if (text === "words" || command === "peers" || command === "matrix") return null;
   if (text !== undefined) return { name: basename(text), text: readFileSync(text, "utf8") };
   const folder = join(root, "docs", "texts");
   if (!existsSync(folder)) return null;

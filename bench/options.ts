@@ -11,20 +11,23 @@ export const usage = `npm run bench -- [COMMAND | CASE ...] [options]
   report            the documents' tables from the newest records; --check only compares
 
   --model FILE|NAME       GGUF file, or a name that scripts/ensure-model.mjs knows (smollm2)
-  --runtimes LIST         of node, deno, chromium (default node; peers: node,chromium)
+  --runtimes LIST         of node, deno, chromium (default node; peers: node,chromium; matrix: all)
   --node PATH             one more Node beside the current one
   --deno PATH, --browser PATH
   --browser-flags LIST    more flags for Chromium, comma-separated
   --baseline DIR          another built package (a dist folder), measured in Node beside this one
   --engine NAME           auto, wasm, webgpu, reference (default auto)
   --activations NAME      q8 or f32 (default q8; f32 on webgpu and reference)
-  --threads N             (default 1)
+  --threads LIST          each lane with each number (default 1; matrix: 1,2)
   --from-store            Chromium: load from what the browser keeps
-  --rounds N              (default 5)
-  --contexts LIST         decode: lengths of the context (default 64,1024,4096)
+  --rounds N              (default 5; matrix: 2)
+  --long-threads LIST     matrix: threads of the lanes that read long texts, or none (default 2)
+  --long-rounds N         matrix: their rounds (default 1)
+  --wllama-rounds N       matrix: rounds of wllama, which is slow (default 1)
+  --contexts LIST         decode: lengths of the context (default 64,1024,4096; matrix: and 750,7500)
   --context N --budget N  compressed cases: tokens read, rows kept (default 4096, 400)
   --prefill LIST          lengths of the prefill case (default 512,4096); peers: the first
-  --prompt N --decode N   prompt before the decode (64), tokens decoded (32; peers: 128)
+  --prompt N --decode N   prompt before the decode (64), tokens decoded (32; peers, matrix: 128)
   --methods LIST          (default snapkv,streaming-llm; saved, memory and selection: all;
                           gpu-prefill: snapkv,streaming-llm,h2o,knorm,keydiff)
   --text FILE|words       prompt text (default: the longest of docs/texts, else words)
@@ -47,10 +50,13 @@ const specs = {
   baseline: { type: "string" },
   engine: { type: "string", default: "auto" },
   activations: { type: "string" },
-  threads: { type: "string", default: "1" },
+  threads: { type: "string" },
+  "long-threads": { type: "string", default: "2" },
+  "long-rounds": { type: "string", default: "1" },
+  "wllama-rounds": { type: "string", default: "1" },
   "from-store": { type: "boolean", default: false },
-  rounds: { type: "string", default: "5" },
-  contexts: { type: "string", default: "64,1024,4096" },
+  rounds: { type: "string" },
+  contexts: { type: "string" },
   context: { type: "string", default: "4096" },
   budget: { type: "string", default: "400" },
   prefill: { type: "string", default: "512,4096" },
@@ -69,7 +75,7 @@ const specs = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-export type Command = "cases" | "peers" | "saved" | "report" | "list" | "help";
+export type Command = "cases" | "peers" | "matrix" | "saved" | "report" | "list" | "help";
 
 export interface BenchOptions {
   readonly command: Command;
@@ -83,7 +89,10 @@ export interface BenchOptions {
   readonly baseline: string | undefined;
   readonly engine: EngineName | "auto";
   readonly activations: Activations;
-  readonly threads: number;
+  readonly threads: readonly number[];
+  readonly longThreads: readonly number[];
+  readonly longRounds: number;
+  readonly wllamaRounds: number;
   readonly fromStore: boolean;
   readonly rounds: number;
   readonly contexts: readonly number[];
@@ -106,13 +115,30 @@ export interface BenchOptions {
   readonly isCheck: boolean;
 }
 
-const commands = ["peers", "saved", "report", "list"] as const;
+const commands = ["peers", "matrix", "saved", "report", "list"] as const;
 const engines = ["auto", "wasm", "webgpu", "reference"] as const;
 const activations = ["q8", "f32"] as const;
 
+const others = {
+  runtimes: "node",
+  threads: "1",
+  rounds: "5",
+  contexts: "64,1024,4096",
+  decode: "32",
+};
+const peers = { ...others, runtimes: "node,chromium", decode: "128" };
+const matrix = {
+  runtimes: "node,chromium,deno",
+  threads: "1,2",
+  rounds: "2",
+  contexts: "64,750,1024,4096,7500",
+  decode: "128",
+};
+const defaults = { others, peers, matrix } as const;
+
 /** @throws {RangeError | TypeError} For options that make no sense. */
 export function readOptions(args: readonly string[]): BenchOptions {
-  const { values, positionals } = parseArgs({
+  const { values: given, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
     options: specs,
@@ -123,13 +149,16 @@ export function readOptions(args: readonly string[]): BenchOptions {
       `Cannot run "${named}" with cases, got "${positionals.slice(1).join(" ")}"`,
     );
   }
-  const isPeers = named === "peers";
+  const usual = defaults[named === "peers" || named === "matrix" ? named : "others"];
+  const values = { ...usual, ...given };
+  const wholes = (name: string, value: string): number[] =>
+    list(value).map((item) => whole(name, item, 1));
   const engine = choice("engine", values.engine, engines);
   return {
     command: values.help ? "help" : (named ?? "cases"),
     cases: named === undefined ? positionals : [],
     model: values.model,
-    runtimes: list(values.runtimes ?? (isPeers ? "node,chromium" : "node")),
+    runtimes: list(values.runtimes),
     node: values.node,
     deno: values.deno,
     browser: values.browser,
@@ -137,15 +166,18 @@ export function readOptions(args: readonly string[]): BenchOptions {
     baseline: values.baseline,
     engine,
     activations: choice("activations", values.activations ?? suitable(engine), activations),
-    threads: whole("threads", values.threads, 1),
+    threads: wholes("threads", values.threads),
+    longThreads: wholes("long-threads", values["long-threads"].replace(/^none$/, "")),
+    longRounds: whole("long-rounds", values["long-rounds"], 1),
+    wllamaRounds: whole("wllama-rounds", values["wllama-rounds"], 1),
     fromStore: values["from-store"],
     rounds: whole("rounds", values.rounds, 1),
-    contexts: list(values.contexts).map((value) => whole("contexts", value, 1)),
+    contexts: wholes("contexts", values.contexts),
     context: whole("context", values.context, 1),
     budget: whole("budget", values.budget, 1),
-    prefills: list(values.prefill).map((value) => whole("prefill", value, 1)),
+    prefills: wholes("prefill", values.prefill),
     prompt: whole("prompt", values.prompt, 1),
-    decode: whole("decode", values.decode ?? (isPeers ? "128" : "32"), 1),
+    decode: whole("decode", values.decode, 1),
     methods: values.methods === undefined ? undefined : list(values.methods),
     text: values.text,
     skip: list(values.skip),

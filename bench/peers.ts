@@ -8,7 +8,8 @@ import { join } from "node:path";
 import type { Json, Params, Reply } from "./job.ts";
 import type { Lane } from "./runner.ts";
 import { outputOf } from "./runtimes/process.ts";
-import type { BenchCase } from "./cases/case.ts";
+import type { BenchCase, Variant } from "./cases/case.ts";
+import { decodeMetric } from "./cases/contexts.ts";
 
 export const peerNames = ["native", "wllama"] as const;
 export type PeerName = (typeof peerNames)[number];
@@ -29,7 +30,10 @@ interface PeerLine {
   readonly decodeTokensPerSecond: number;
   readonly loadMs: number;
   /** Where contexts were asked for. */
-  readonly contexts?: readonly { readonly decodeTokensPerSecond: number }[];
+  readonly contexts?: readonly {
+    readonly context: number;
+    readonly decodeTokensPerSecond: number;
+  }[];
 }
 
 /** Copies the runners and installs their packages, once per content. @returns The folder. */
@@ -58,8 +62,8 @@ export function installPeers(source: string): string {
 export function peerLane(
   name: PeerName,
   beside: BenchCase,
-  variant: { readonly name: string; readonly params: Params },
-  options: PeerOptions,
+  variant: Variant,
+  options: PeerOptions & { readonly nRounds?: number },
 ): Lane {
   const { params } = variant;
   const title = name === "native" ? "llama.cpp, native" : "wllama, chromium";
@@ -68,8 +72,10 @@ export function peerLane(
     variant: variant.name,
     runtime: title,
     params,
-    metrics: beside.metrics,
+    metrics: variant.metrics ?? beside.metrics,
     isDeterministic: false,
+    threads: options.threads,
+    ...(options.nRounds === undefined ? {} : { nRounds: options.nRounds }),
     prepare: async () => null,
     run: () => runPeer(name, params, options),
   };
@@ -83,14 +89,19 @@ async function runPeer(name: PeerName, params: Params, options: PeerOptions): Pr
     const printed = await outputOf([...command, "--browser", options.browser], {
       cwd: options.folder,
     });
-    return readPeerLine(printed);
+    return readPeerLine(printed, params.contexts !== undefined);
   } catch (error) {
     return { kind: "failed", reason: error instanceof Error ? error.message : String(error) };
   }
 }
 
 /** With a prefill of its own, what the runner always does; else decode after a context alone. */
-function lengthsOf({ nPrefill, nTokens, nDecode }: Params): Readonly<Record<string, number>> {
+function lengthsOf(params: Params): Readonly<Record<string, number | string>> {
+  const { nPrefill, nTokens, nDecode, contexts } = params;
+  if (nPrefill !== undefined && contexts !== undefined) {
+    const decode = { contexts: contexts.join(), "context-decode": nDecode, "context-repeats": 1 };
+    return { prefill: nPrefill, prompt: 8, decode: 1, ...decode };
+  }
   if (nPrefill !== undefined) return { prefill: nPrefill, prompt: nTokens, decode: nDecode };
   const least = { prefill: 8, prompt: 8, decode: 1 };
   return {
@@ -101,7 +112,8 @@ function lengthsOf({ nPrefill, nTokens, nDecode }: Params): Readonly<Record<stri
   };
 }
 
-export function readPeerLine(printed: string): Reply {
+/** @param isAtLengths One reading with decodes on the way, as the case `contexts` has. */
+export function readPeerLine(printed: string, isAtLengths = false): Reply {
   const line = printed
     .trimEnd()
     .split("\n")
@@ -110,12 +122,17 @@ export function readPeerLine(printed: string): Reply {
   const output = JSON.parse(line) as PeerLine;
   const { prefillTokensPerSecond, decodeTokensPerSecond, loadMs, contexts } = output;
   const context = contexts?.[0];
+  const metricsOf = (): Record<string, number> => {
+    if (context === undefined) return { prefillTokensPerSecond, decodeTokensPerSecond, loadMs };
+    if (!isAtLengths) return { decodeTokensPerSecond: context.decodeTokensPerSecond };
+    const metrics: Record<string, number> = { prefillTokensPerSecond };
+    for (const one of contexts ?? [])
+      metrics[decodeMetric(one.context)] = one.decodeTokensPerSecond;
+    return metrics;
+  };
   return {
     kind: "done",
-    metrics:
-      context === undefined
-        ? { prefillTokensPerSecond, decodeTokensPerSecond, loadMs }
-        : { decodeTokensPerSecond: context.decodeTokensPerSecond },
+    metrics: metricsOf(),
     output: output as unknown as Json,
     facts: null,
   };

@@ -16,7 +16,12 @@ export interface BenchRecord {
   readonly commit: Commit;
   readonly machine: Machine;
   readonly model: ModelFile;
-  readonly settings: Omit<JobSettings, "text"> & { readonly text: string; readonly rounds: number };
+  readonly settings: Omit<JobSettings, "text" | "threads"> & {
+    readonly text: string;
+    readonly rounds: number;
+    /** Several where lanes differ in it. */
+    readonly threads: number | readonly number[];
+  };
   readonly loadAverage: { readonly before: readonly number[]; readonly after: readonly number[] };
   readonly lanes: readonly LaneRecord[];
 }

@@ -72,7 +72,27 @@ export async function replay(
   }
 }
 
-async function readInto(
+/** Greedy tokens after `token`, by steps of a prompt; the cache is as before. */
+export async function greedyFrom(
+  model: LocalModel,
+  cache: KvCache,
+  token: number,
+  n: number,
+): Promise<number[]> {
+  const { seen } = cache;
+  const tokens: number[] = [];
+  for (let i = 0; i < n; i++) {
+    const given = Uint32Array.of(tokens.at(-1) ?? token);
+    await readInto(model, cache, given, { method: "full" }, (hidden) =>
+      visitLogits(model, hidden, 1, (_, logits) => void tokens.push(argmax(logits))),
+    );
+  }
+  cache.truncate(seen);
+  return tokens;
+}
+
+/** Reads `tokens` into the cache and compresses as `spec` says; `useHidden` gets each chunk's states. */
+export async function readInto(
   model: LocalModel,
   cache: KvCache,
   tokens: Uint32Array,

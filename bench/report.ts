@@ -250,7 +250,8 @@ function format(value: number, unit: Metric["unit"]): string {
 export function note(record: BenchRecord): string {
   const { date, commit, machine, model, settings, lanes } = record;
   const nRounds = Math.max(0, ...lanes.map(({ rounds }) => rounds.length));
-  const threads = settings.threads === 1 ? "1 thread" : `${settings.threads} threads`;
+  const counts = [settings.threads].flat();
+  const threads = counts.join() === "1" ? "1 thread" : `${counts.join(" and ")} threads`;
   const runtimes = new Set(lanes.flatMap(({ facts }) => (facts === null ? [] : [facts.runtime])));
   const engines = new Set(lanes.flatMap(({ facts }) => (facts === null ? [] : [facts.engine])));
   const busy = mostBusy(record);

@@ -12,6 +12,9 @@ export interface Lane {
   readonly params: Params;
   readonly metrics: Readonly<Record<string, Metric>>;
   readonly isDeterministic: boolean;
+  readonly threads?: number;
+  /** Fewer rounds than the others take, the first ones. */
+  readonly nRounds?: number;
   /** What must be known before the rounds; null when all is well. */
   prepare(): Promise<NotDone | null>;
   run(): Promise<Reply>;
@@ -30,6 +33,8 @@ export interface LaneRecord {
   readonly runtime: string;
   readonly params: Params;
   readonly metrics: Readonly<Record<string, Metric>>;
+  /** Absent in records from before it was noted. */
+  readonly threads?: number;
   readonly facts: Facts | null;
   readonly output: Json;
   readonly rounds: readonly RoundRecord[];
@@ -65,7 +70,8 @@ export async function runLanes(
   for (let round = 0; round < options.rounds; round++) {
     const order = round % 2 === 0 ? running : [...running].reverse();
     for (const one of order) {
-      if (one.stopped === null && !(one.lane.isDeterministic && round > 0)) {
+      const { isDeterministic, nRounds = isDeterministic ? 1 : Infinity } = one.lane;
+      if (one.stopped === null && round < nRounds) {
         await runOnce(one, round, options);
       }
     }
@@ -111,7 +117,7 @@ function shorten(value: number): string {
 }
 
 function recordOf({ lane, rounds, last, stopped }: Running): LaneRecord {
-  const { case: name, variant, runtime, params, metrics } = lane;
+  const { case: name, variant, runtime, params, metrics, threads } = lane;
   const summary = Object.fromEntries(
     Object.entries(metrics).flatMap(([metric, { better }]) => {
       const values = rounds.flatMap((round) => round.metrics[metric] ?? []);
@@ -124,6 +130,7 @@ function recordOf({ lane, rounds, last, stopped }: Running): LaneRecord {
     runtime,
     params,
     metrics,
+    ...(threads === undefined ? {} : { threads }),
     facts: last?.facts ?? null,
     output: last?.output ?? null,
     rounds,

@@ -2,6 +2,7 @@
 import type { load as loadOn } from "../src/entry/node.ts";
 import type { LocalModel } from "../src/session/local-model.ts";
 import type { ModelSource, Runtime } from "../src/runtime/runtime.ts";
+import { KvasirError } from "../src/errors.ts";
 import { Bench, CheckError } from "./cases/case.ts";
 import { caseNamed } from "./cases/index.ts";
 import { isRefusal } from "./cases/quality.ts";
@@ -30,13 +31,14 @@ export async function runJob(job: Job, platform: Platform): Promise<Reply> {
 }
 
 async function run(job: Job, { runtime, openModel }: Platform): Promise<Reply> {
-  const { engine, activations, threads } = job.settings;
+  const { engine, activations, threads, build } = job.settings;
   const built = (await import(job.entry)) as Package;
   const source = await openModel(job.model, built, job);
   const chosen = caseNamed(job.case);
   const readMs = chosen.readsFirst === true ? await timeRead(source, built.runtime) : 0;
   // Fewer may be had: what is in use is checked below.
-  const asked = { engine, activations, threads };
+  const forced = build === undefined ? {} : { runtime: onlyBuild(built.runtime, build) };
+  const asked = { engine, activations, threads, ...forced };
   const model = (await built.load(source, asked)) as LocalModel;
   try {
     const facts = factsOf(model, runtime);
@@ -74,6 +76,17 @@ async function timeRead(model: ModelSource, runtime: Runtime): Promise<number> {
     readMs = performance.now() - started;
   }
   return readMs;
+}
+
+/** The runtime without its other kernels. */
+export function onlyBuild(runtime: Runtime, build: "simd128" | "relaxed"): Runtime {
+  return {
+    ...runtime,
+    async loadKernels(name) {
+      if (name === build || name === `${build}-threads`) return runtime.loadKernels(name);
+      throw new KvasirError("unavailable", `Cannot take kernels "${name}": only "${build}" may be`);
+    },
+  };
 }
 
 function factsOf(model: LocalModel, runtime: string): Facts {

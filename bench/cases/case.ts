@@ -34,6 +34,8 @@ export interface Variant {
   readonly params: Params;
   /** What this variant has of its own. */
   readonly settings?: Partial<JobSettings>;
+  /** Instead of the case's. */
+  readonly metrics?: Readonly<Record<string, Metric>>;
 }
 
 export interface Measured {

@@ -1,4 +1,5 @@
 import type { BenchCase } from "./case.ts";
+import { contexts } from "./contexts.ts";
 import { compressedDecode, decode } from "./decode.ts";
 import { gpuDecode } from "./gpu/decode.ts";
 import { gpuLimit } from "./gpu/limits.ts";
@@ -11,6 +12,7 @@ import { quality } from "./quality.ts";
 import { sampling } from "./sampling.ts";
 import { selection } from "./selection.ts";
 import { speed } from "./speed.ts";
+import { bits } from "./same/bits.ts";
 import { text } from "./same/text.ts";
 
 export const cases: readonly BenchCase[] = [
@@ -24,6 +26,8 @@ export const cases: readonly BenchCase[] = [
   memory,
   quality,
   longChat,
+  contexts,
+  bits,
   text,
   gpuLimit,
   gpuDecode,

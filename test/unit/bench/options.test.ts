@@ -15,6 +15,14 @@ describe("readOptions", () => {
     expect([decode, prompt, prefills[0]]).toEqual([128, 64, 512]);
   });
 
+  it("takes several numbers of threads, and long texts with fewer", () => {
+    expect(readOptions([]).threads).toEqual([1]);
+    const { threads, longThreads, contexts, rounds } = readOptions(["matrix"]);
+    expect([threads, longThreads, rounds]).toEqual([[1, 2], [2], 2]);
+    expect(contexts).toEqual([64, 750, 1024, 4096, 7500]);
+    expect(readOptions(["matrix", "--long-threads", "none"]).longThreads).toEqual([]);
+  });
+
   it("asks engines for activations that they take", () => {
     expect(readOptions(["--engine", "wasm"]).activations).toBe("q8");
     expect(readOptions(["--engine", "webgpu"]).activations).toBe("f32");
