@@ -7,6 +7,7 @@ import type { BenchCase, CaseSettings, Variant } from "./cases/case.ts";
 import { caseNamed, cases, usualCases } from "./cases/index.ts";
 import { contexts } from "./cases/contexts.ts";
 import { longChat } from "./cases/long-chat.ts";
+import { memory } from "./cases/memory.ts";
 import { quality } from "./cases/quality.ts";
 import { speed } from "./cases/speed.ts";
 import type { JobSettings, Text } from "./job.ts";
@@ -19,6 +20,7 @@ import {
   thisMachine,
   waitForQuiet,
 } from "./machine.ts";
+import { kernelSizes } from "./kernel-sizes.ts";
 import { checkCoherence } from "./long-chat/bands.ts";
 import { longChatParts, longChatReport } from "./long-chat/report.ts";
 import { MATRIX, matrixParts, matrixReport } from "./matrix/report.ts";
@@ -125,6 +127,9 @@ async function measure(options: BenchOptions, host: Host): Promise<number> {
         rounds,
       },
       loadAverage: { before, after: loadAverage() },
+      ...(lanes.some((lane) => lane.case === memory.name)
+        ? { kernels: kernelSizes([join(root, "dist"), join(root, "package")]) }
+        : {}),
       lanes: records,
     });
     process.stdout.write(`${renderOf(record.what)(record)}\n`);
@@ -201,7 +206,7 @@ async function peerLanes(
     return threads.flatMap((n) =>
       variants.flatMap((variant) =>
         names
-          .filter((name) => name !== "wllama" || one !== contexts) // it would take an hour
+          .filter((name) => canPeer(name, one))
           .map((name) => {
             const isSlow = options.command === "matrix" && name === "wllama";
             const own = isSlow ? options.wllamaRounds : nRounds;
@@ -220,8 +225,13 @@ function isFullCache({ params }: Variant): boolean {
   return (params.method ?? "full") === "full" || params.contexts !== undefined;
 }
 
+function canPeer(name: PeerName, { name: what }: BenchCase): boolean {
+  if (name === "wllama") return what !== contexts.name; // it would take an hour
+  return what !== memory.name; // it has no WASM memory
+}
+
 /** Cases whose lanes with a full cache other runtimes can run. */
-const peerCases = new Set(["speed", "contexts", "decode", "compressed-decode"]);
+const peerCases = new Set(["speed", "contexts", "decode", "compressed-decode", "memory"]);
 
 function isPeerWanted(name: PeerName, { command, skip, beside }: BenchOptions): boolean {
   return command === "peers" || command === "matrix" ? !skip.includes(name) : beside.includes(name);

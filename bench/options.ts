@@ -32,7 +32,7 @@ export const usage = `npm run bench -- [COMMAND | CASE ...] [options]
                           gpu-prefill: snapkv,streaming-llm,h2o,knorm,keydiff)
   --text FILE|words       prompt text (default: the longest of docs/texts, else words)
   --skip LIST             peers to leave out: native, wllama
-  --beside LIST           peers beside the full caches of decode and compressed-decode
+  --beside LIST           peers beside the full caches of decode, compressed-decode, memory (wllama)
   --peers DIR             their runners (default ../shared/peers)
   --quiet-wait SECONDS    wait for other programs to leave the cores before each timing (default 0)
   --machine SLUG          name of this machine in the records

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { Json, Params, Reply } from "./job.ts";
 import type { Lane } from "./runner.ts";
 import { outputOf } from "./runtimes/process.ts";
+import { wllamaMemory } from "./runtimes/wllama-memory.ts";
 import type { BenchCase, Variant } from "./cases/case.ts";
 import { decodeMetric } from "./cases/contexts.ts";
 
@@ -73,11 +74,14 @@ export function peerLane(
     runtime: title,
     params,
     metrics: variant.metrics ?? beside.metrics,
-    isDeterministic: false,
+    isDeterministic: beside.isDeterministic ?? false,
     threads: options.threads,
     ...(options.nRounds === undefined ? {} : { nRounds: options.nRounds }),
     prepare: async () => null,
-    run: () => runPeer(name, params, options),
+    run: () =>
+      beside.name === "memory"
+        ? wllamaMemory(params.nTokens, options)
+        : runPeer(name, params, options),
   };
 }
 

@@ -1,6 +1,7 @@
 // A run on disk: bench/record/<machine>/<date>-<what>.json.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { KernelSize } from "./kernel-sizes.ts";
 import type { JobSettings } from "./job.ts";
 import type { Commit, Machine, ModelFile } from "./machine.ts";
 import type { LaneRecord } from "./runner.ts";
@@ -24,6 +25,8 @@ export interface BenchRecord {
   };
   readonly loadAverage: { readonly before: readonly number[]; readonly after: readonly number[] };
   readonly lanes: readonly LaneRecord[];
+  /** Beside memory: what a page downloads. */
+  readonly kernels?: readonly KernelSize[];
 }
 
 export type RecordFields = Omit<BenchRecord, "version">;

@@ -1,6 +1,7 @@
 // Records -> Markdown: what a run prints, and the README's tables, which nobody types.
 import type { Metric } from "./cases/case.ts";
 import type { MethodQuality } from "./cases/quality.ts";
+import type { KernelSize } from "./kernel-sizes.ts";
 import { type BenchRecord, mostBusy } from "./record.ts";
 import type { LaneRecord } from "./runner.ts";
 import { ratios, type RatioSummary } from "./statistics.ts";
@@ -182,12 +183,12 @@ export function casesReport(record: BenchRecord): string {
       }),
     ]);
     const table = renderTable([{ title: "variant" }, { title: "runtime" }, ...columns], rows);
-    const parts = [`### ${name}`, table, decodeRatios(lanes), sameHashes(lanes)].filter(
-      (part) => part !== "",
-    );
+    const more = [decodeRatios(lanes), memoryRatios(lanes), sameHashes(lanes)];
+    const parts = [`### ${name}`, table, ...more].filter((part) => part !== "");
     return rows.length === 0 ? "" : parts.join("\n\n");
   });
-  return [`${note(record)} Best / median.`, ...sections, stoppedList(record)]
+  const sizes = kernelTable(record.kernels ?? []);
+  return [`${note(record)} Best / median.`, ...sections, sizes, stoppedList(record)]
     .filter((part) => part !== "")
     .join("\n\n");
 }
@@ -217,6 +218,36 @@ function decodeRatios(lanes: readonly LaneRecord[]): string {
       return [nameOf(ours), nameOf(theirs), ...[min, median, max].map(times)];
     }),
   );
+}
+
+/** WASM memory of ours over that of another runtime after as many tokens. */
+function memoryRatios(lanes: readonly LaneRecord[]): string {
+  const size = ({ summary }: LaneRecord): number => summary["reservedBytes"]?.best ?? NaN;
+  const peers = lanes.filter((lane) => !isOurs(lane));
+  const rows = peers.flatMap((theirs) =>
+    lanes
+      .filter((ours) => isOurs(ours) && ours.params.nTokens === theirs.params.nTokens)
+      .map((ours) => [
+        ours.variant,
+        ours.runtime,
+        `${theirs.runtime}, ${formatMegabytes(size(theirs))} MB`,
+        times(size(ours) / size(theirs)),
+      ]),
+  );
+  if (rows.length === 0) return "";
+  const titles = ["memory", "of", "over", "ratio"].map((title) => ({ title }));
+  return renderTable(titles, rows);
+}
+
+function kernelTable(kernels: readonly KernelSize[]): string {
+  if (kernels.length === 0) return "";
+  const rows = kernels.map(({ build, bytes, gzipBytes }) => [
+    build,
+    bytes.toLocaleString("en-US"),
+    gzipBytes.toLocaleString("en-US"),
+  ]);
+  const numbers = ["bytes", "gzip"].map((title) => ({ title, isNumber: true }));
+  return renderTable([{ title: "kernels" }, ...numbers], rows);
 }
 
 /** Of lanes that make one thing in several ways: whether all made the same. */

@@ -1,19 +1,10 @@
 // Chromium: a browser of its own per job, on a page that is cross-origin isolated.
-import { createReadStream, statSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { extname, join, normalize } from "node:path";
 import type { Job, Reply } from "../job.ts";
+import { serve } from "./page-server.ts";
 import type { BenchRuntime, RuntimeFiles } from "./runtime.ts";
 
-const types: Readonly<Record<string, string>> = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".wasm": "application/wasm",
-};
-
 // The flags that the other runtimes' pages run with.
-const flags = [
+export const flags = [
   "--headless",
   "--no-sandbox",
   "--disable-quic",
@@ -33,18 +24,16 @@ export async function chromiumRuntime(
   { program, flags: more }: ChromiumOptions,
   files: RuntimeFiles,
 ): Promise<BenchRuntime> {
-  const server = createServer((request, response) => answer(files, request, response));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
+  const server = await serve({ ...files, page });
   const options = { program, flags: more };
   return {
     name: "kvasir, chromium",
     run: (task) => {
       const isGpu = task.settings.engine === "webgpu";
       const job = { ...task, entry: "/package/browser.js", model: "/model.gguf" };
-      return runPage(job, `http://localhost:${port}/`, options, isGpu);
+      return runPage(job, server.url, options, isGpu);
     },
-    close: () => closeServer(server),
+    close: () => server.close(),
   };
 }
 
@@ -80,34 +69,3 @@ async function runPage(
 
 const page =
   '<!doctype html><meta charset="utf-8"><script type="module" src="/worker-page.js"></script>';
-
-function answer(files: RuntimeFiles, request: IncomingMessage, response: ServerResponse): void {
-  const { pathname } = new URL(request.url ?? "/", "http://localhost");
-  const headers = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-  };
-  if (pathname === "/") {
-    response.writeHead(200, { ...headers, "Content-Type": "text/html" }).end(page);
-    return;
-  }
-  const isModel = pathname === "/model.gguf";
-  const path = isModel ? files.model : join(files.folder, normalize(pathname));
-  const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size === undefined) {
-    response.writeHead(404, headers).end();
-    return;
-  }
-  const type = types[extname(path)] ?? "application/octet-stream";
-  response.writeHead(200, { ...headers, "Content-Type": type, "Content-Length": size });
-  createReadStream(path).pipe(response);
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
-}

@@ -190,4 +190,16 @@ describe("records", () => {
     expect(report("aa", "ab")).toContain("They are not the same.");
     expect(rowsOf(report("aa", "ab"))).toContainEqual(["engine 1", "node 20.0.0", "ab"]);
   });
+
+  it("sets our WASM memory beside another runtime's, and the kernels' sizes", () => {
+    const lane = { case: "memory", params: { nTokens: 96, nDecode: 3, method: "full" } };
+    const lanes = [
+      laneRecord({ ...lane, variant: "full, 96 tokens" }, [{ reservedBytes: 150e6 }]),
+      laneRecord({ ...lane, runtime: "wllama", facts: null }, [{ reservedBytes: 200e6 }]),
+    ];
+    const kernels = [{ build: "relaxed", bytes: 123456, gzipBytes: 65432 }];
+    const rows = rowsOf(casesReport(fakeRecord({ what: "memory", lanes, kernels })));
+    expect(rows).toContainEqual(["full, 96 tokens", "kvasir, node", "wllama, 200.0 MB", "0.75"]);
+    expect(rows).toContainEqual(["relaxed", "123,456", "65,432"]);
+  });
 });
