@@ -7,7 +7,7 @@ import type { ByteSource } from "./byte-source.ts";
 
 const FIRST_PIECE_BYTES = 2 ** 16;
 const PIECE_GROWTH = 4;
-const MAX_PIECE_BYTES = 2 ** 22;
+const MAX_PIECE_BYTES = 2 ** 20; // more than the header is read once more, as weights
 const MAX_HEADER_BYTES = 2 ** 28; // the largest known are about 2^24, vocabulary and merges
 
 /** A string's length stands before it, a u64. */

@@ -79,8 +79,15 @@ class FetchSource implements ByteSource {
   }
 
   async read(byteOffset: number, byteLength: number, signal?: AbortSignal): Promise<Uint8Array> {
-    const turn = this.#queue.then(() => this.#read(byteOffset, byteLength, signal));
-    this.#queue = turn.catch(() => undefined); // the caller of `read` gets the error
+    checkRange(this, byteOffset, byteLength);
+    const bytes = new Uint8Array(byteLength);
+    await this.readInto(byteOffset, bytes, signal);
+    return bytes;
+  }
+
+  readInto(byteOffset: number, out: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const turn = this.#queue.then(() => this.#read(byteOffset, out, signal));
+    this.#queue = turn.catch(() => undefined); // the caller gets the error
     return turn;
   }
 
@@ -91,23 +98,27 @@ class FetchSource implements ByteSource {
     return Promise.resolve();
   }
 
-  async #read(byteOffset: number, byteLength: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async #read(byteOffset: number, out: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const { byteLength } = out;
     if (this.#isClosed) throw new KvasirError("disposed", `Cannot read "${this.name}": closed`);
     throwIfAborted(signal, `read "${this.name}"`);
     checkRange(this, byteOffset, byteLength);
-    const out = new Uint8Array(byteLength);
-    if (byteLength > BLOCK_BYTES) {
-      await this.#fill(out, byteOffset, signal);
-      return out;
-    }
     for (let done = 0; done < byteLength;) {
       const at = byteOffset + done;
-      const block = await this.#block(Math.floor(at / BLOCK_BYTES), signal);
+      const index = Math.floor(at / BLOCK_BYTES);
+      // What is long, or lies in a block whose begin has passed by, begins with what is here and goes on
+      // from the stream.
+      const isStreamed =
+        byteLength > BLOCK_BYTES || (at >= this.#start && index * BLOCK_BYTES < this.#start);
+      if (isStreamed && !this.#blocks.has(index)) {
+        await this.#fill(out.subarray(done), at, signal);
+        return;
+      }
+      const block = await this.#block(index, signal);
       const piece = block.subarray(at % BLOCK_BYTES).subarray(0, byteLength - done);
       out.set(piece, done);
       done += piece.byteLength;
     }
-    return out;
   }
 
   async #block(index: number, signal?: AbortSignal): Promise<Uint8Array> {
@@ -126,10 +137,14 @@ class FetchSource implements ByteSource {
     return block;
   }
 
+  /** The next byte that the stream gives. */
+  get #start(): number {
+    return this.#stream.position - this.#ahead.byteLength;
+  }
+
   /** Fills `out` from the stream, going on where it stands when that is near. */
   async #fill(out: Uint8Array, byteOffset: number, signal?: AbortSignal): Promise<void> {
-    const start = this.#stream.position - this.#ahead.byteLength;
-    if (byteOffset < start || byteOffset > this.#stream.position + MAX_GAP_BYTES) {
+    if (byteOffset < this.#start || byteOffset > this.#stream.position + MAX_GAP_BYTES) {
       this.#ahead = new Uint8Array(0);
       this.#stream.seek(byteOffset);
     }

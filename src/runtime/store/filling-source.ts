@@ -64,6 +64,13 @@ export class FillingSource implements ByteSource {
   async read(byteOffset: number, byteLength: number, signal?: AbortSignal): Promise<Uint8Array> {
     checkRange(this, byteOffset, byteLength);
     const bytes = new Uint8Array(byteLength);
+    await this.readInto(byteOffset, bytes, signal);
+    return bytes;
+  }
+
+  async readInto(byteOffset: number, out: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const { byteLength } = out;
+    checkRange(this, byteOffset, byteLength);
     for (let done = 0; done < byteLength;) {
       if (this.#isClosed) throw new KvasirError("disposed", `Cannot read "${this.name}": closed`);
       throwIfAborted(signal, `read "${this.name}"`);
@@ -74,10 +81,9 @@ export class FillingSource implements ByteSource {
         piece?.subarray(at % PIECE_BYTES).subarray(0, left) ??
         (await this.#stored?.read(at, left, signal)) ??
         new Uint8Array();
-      bytes.set(wanted, done);
+      out.set(wanted, done);
       done += wanted.byteLength;
     }
-    return bytes;
   }
 
   async finish(): Promise<void> {

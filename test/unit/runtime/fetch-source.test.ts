@@ -37,6 +37,24 @@ describe("openFetchSource", () => {
     expect(server!.ranges.length).toBe(1);
   });
 
+  it("goes on from what a header's small reads brought, through one request", async () => {
+    const source = await open();
+    for (let offset = 0; offset < 1_200_000; offset += 100_000)
+      await check(source, offset, 100_000);
+    await check(source, 1_150_000, 1_300_000);
+    await check(source, 2_450_000, 300_000);
+    await check(source, 2_750_000, 1_900_000);
+    expect(server!.ranges.length).toBe(1);
+  });
+
+  it("reads into what it is given", async () => {
+    const source = await open();
+    const out = new Uint8Array(1_500_002).fill(7);
+    await source.readInto?.(700_000, out.subarray(1, 1_500_001));
+    expect(Buffer.compare(out.subarray(1, 1_500_001), bytes.subarray(700_000, 2_200_000))).toBe(0);
+    expect([out[0], out[1_500_001]]).toEqual([7, 7]);
+  });
+
   it("reads anywhere, in any order, at once", async () => {
     const source = await open();
     const offsets = seededCuts(9, 30, bytes.length - 1_200_000);
