@@ -63,10 +63,14 @@ function describe({ problem, activations, nThreads, readAhead, limitBytes }: Eng
 
 function gpuRows({ gpu }: DoctorReport): [string, string][] {
   if (gpu === null) return [["gpu", "none"]];
-  const { vendor, architecture, description, features, limits, isSoftware, variants } = gpu;
+  const { vendor, architecture, description, features, limits, isSoftware, variants, tuning } = gpu;
   const name = [description, vendor, architecture].filter((part) => part !== "").join(", ");
   const number = (limit: string, value: number): string =>
     limit.endsWith("Size") ? formatBytes(value) : String(value);
+  const sizes =
+    tuning === null
+      ? "none, the adapter gives no device"
+      : `lanes x ${tuning.laneFactor}, tiles of ${tuning.tileTokens} tokens (${tuning.source})`;
   return [
     ["gpu", `${name}${isSoftware ? " (computes on the CPU)" : ""}`],
     ["features", features.join(", ") || "none"],
@@ -78,5 +82,6 @@ function gpuRows({ gpu }: DoctorReport): [string, string][] {
       i === 0 ? "variants" : "",
       `${name}: ${reason === null ? "used, its self-test passed" : `plain instead, ${reason}`}`,
     ]),
+    ["tuning", sizes],
   ];
 }

@@ -50,6 +50,11 @@ export const MODEL_OPTIONS = {
     max: 64,
     help: "Threads of the engine wasm (default: the physical cores, at most 8)",
   },
+  tuning: {
+    type: "choice",
+    choices: ["auto", "off"],
+    help: "auto: the first load on a GPU times a few sizes of its kernels (default)",
+  },
   codec: {
     type: "choice",
     choices: ["f16", "q8", "f32"],
@@ -142,6 +147,7 @@ export async function loadModel(
       ...(values.engine === undefined ? {} : { engine: values.engine }),
       ...(values.activations === undefined ? {} : { activations: values.activations }),
       ...(values.threads === undefined ? {} : { threads: values.threads }),
+      ...(values.tuning === undefined ? {} : { tuning: values.tuning }),
     });
   } finally {
     progress.finish();

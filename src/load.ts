@@ -113,9 +113,9 @@ type BeginEngine = (bytes: number) => Promise<CreatedEngine | null>;
 
 /** Compiles the kernels and starts the threads, or opens the GPU: beside the reading of the header. */
 function beginEngine(bytes: number, options: Options): Promise<CreatedEngine | null> {
-  const { runtime, engine = "auto", activations } = options;
+  const { runtime, engine = "auto", activations, tuning = "auto" } = options;
   const { threads = defaultThreads(bytes, runtime) } = options;
-  return createEngine({ engine, activations, runtime, threads, mayStartLater: true });
+  return createEngine({ engine, activations, runtime, threads, tuning, mayStartLater: true });
 }
 
 async function loadParsed(
@@ -166,12 +166,10 @@ async function readText({ metadata }: GgufFile): Promise<{
  * The model once more, its GPU having gone away: on the engine that `load` would take now, or on the
  * CPU. In f32, as on the GPU, so that the same tokens follow.
  */
-async function reload(
-  gguf: GgufFile,
-  config: ModelConfig,
-  { runtime, engine: name = "auto", threads = defaultThreads(bytesOf(gguf), runtime) }: Options,
-): Promise<Transformer> {
-  const wanted = { activations: "f32", runtime, threads } as const;
+async function reload(gguf: GgufFile, config: ModelConfig, options: Options): Promise<Transformer> {
+  const { runtime, engine: name = "auto", tuning = "auto" } = options;
+  const { threads = defaultThreads(bytesOf(gguf), runtime) } = options;
+  const wanted = { activations: "f32", runtime, threads, tuning } as const;
   const again = await createEngine({ ...wanted, engine: name }).catch(() => null);
   const created = again ?? (await createEngine({ ...wanted, engine: "wasm" }));
   assert(created !== null, "an engine asked for by name is there, or an error says why not");

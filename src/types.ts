@@ -47,6 +47,12 @@ export interface LoadOptions {
    * 1 for models below 16 MiB.
    */
   readonly threads?: number;
+  /**
+   * Engine "webgpu". `auto`: the first load on a GPU tries a few sizes of its kernels, below half a
+   * second, and the fastest are kept for later loads, in the origin's private file system or the user's
+   * cache folder. They change a result's last bits at most. `off`: the usual sizes. Default "auto".
+   */
+  readonly tuning?: "auto" | "off";
   /** Bound by the entry point of each platform; tests pass their own. */
   readonly runtime?: Runtime;
   readonly signal?: AbortSignal;

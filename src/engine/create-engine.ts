@@ -21,6 +21,8 @@ export interface CreateEngineOptions {
   readonly threads?: number | undefined;
   /** The caller awaits `Engine.ready` before it shows the engine to anyone. Default false. */
   readonly mayStartLater?: boolean;
+  /** As `LoadOptions.tuning`. Default "off". */
+  readonly tuning?: "auto" | "off" | undefined;
 }
 
 export interface CreatedEngine {
@@ -142,7 +144,7 @@ async function create(
 }
 
 async function createGpuEngine(
-  { engine, runtime }: CreateEngineOptions,
+  { engine, runtime, tuning, mayStartLater }: CreateEngineOptions,
   kernels: RopeKernels,
 ): Promise<Engine> {
   const gpu = ((await runtime.gpu?.()) ?? null) as GPU | null;
@@ -151,6 +153,7 @@ async function createGpuEngine(
     gpu,
     ropeFrequencies: (frequencies) => kernels.ropeFrequencies(frequencies),
     allowsSoftware: engine === "webgpu",
+    ...{ tuning, notes: runtime.notes, mayStartLater },
   });
   if ("engine" in result) return result.engine;
   throw new KvasirError("unavailable", `Cannot create engine "webgpu": ${result.refusal}`);

@@ -168,7 +168,8 @@ export interface Engine {
   read(src: EngineBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array>;
 
   /**
-   * Waits for threads that still start; until then ops run on fewer, and `nThreads` counts all.
+   * Waits for what still starts. Threads: until then ops run on fewer, and `nThreads` counts all. A
+   * GPU's self-tests: until then weights may be created and written, no more.
    *
    * @throws {KvasirError} `version-mismatch` when their script is of another build.
    */

@@ -4,6 +4,8 @@ import { KvasirError } from "../errors.ts";
 import { compileKernels, kernelsUnavailable } from "./kernels.ts";
 import { openHeldSource, openUrl } from "./open-source.ts";
 import { checkStoreName, openThroughStore, type EarlyStore } from "./open-stored.ts";
+import { createNotes } from "./storage/notes.ts";
+import type { StorageDriver } from "./storage/storage.ts";
 import { guessCores } from "./threads/cores.ts";
 import { spawnWebWorker } from "./threads/web-worker.ts";
 
@@ -13,6 +15,7 @@ export const browserRuntime: Runtime = {
   loadKernels,
   openByteSource,
   modelStore,
+  notes: createNotes(openNotes),
   get hardwareThreads() {
     return guessCores(navigator.hardwareConcurrency);
   },
@@ -68,4 +71,10 @@ async function modelStore(name?: string): Promise<EarlyStore> {
   if (hasOpfs()) return createModelStore(createOpfsDriver(folder));
   const reason = "this page has no private file system; it needs https or localhost";
   throw new KvasirError("unavailable", `Cannot open the model store: ${reason}`);
+}
+
+async function openNotes(): Promise<StorageDriver> {
+  const { createOpfsDriver, hasOpfs } = await import("./storage/opfs.ts");
+  if (hasOpfs()) return createOpfsDriver("kvasir/notes");
+  throw new KvasirError("unavailable", "Cannot keep notes: this page has no private file system");
 }

@@ -1,7 +1,7 @@
 import type { Runtime } from "./runtime.ts";
 import { guessCores } from "./threads/cores.ts";
 import { spawnWebWorker } from "./threads/web-worker.ts";
-import { loadKernels, modelStore, openByteSource } from "./node.ts";
+import { loadKernels, modelStore, notes, openByteSource } from "./node.ts";
 
 /**
  * Deno 2, through its Node modules. Needs --allow-read; for URLs --allow-net, and --allow-write and
@@ -12,6 +12,7 @@ export const denoRuntime: Runtime = {
   loadKernels,
   openByteSource,
   modelStore,
+  notes,
   get hardwareThreads() {
     return guessCores(navigator.hardwareConcurrency);
   },

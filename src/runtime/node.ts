@@ -11,8 +11,14 @@ import { openFileSource } from "./node-file-source.ts";
 import { checkSource, openHeldSource, openUrl } from "./open-source.ts";
 import { checkStoreName, openThroughStore, type EarlyStore } from "./open-stored.ts";
 import { createSha256 } from "./storage/node-sha256.ts";
+import { createNotes } from "./storage/notes.ts";
 import { storageUnavailable } from "./storage/storage.ts";
 import { guessCores, listedCores, quotaCores } from "./threads/cores.ts";
+
+export const notes = createNotes(async () => {
+  const { createFsDriver } = await import("./storage/fs.ts");
+  return createFsDriver(join(cacheFolder(), "notes"));
+});
 
 /** Node 20 and later. */
 export const nodeRuntime: Runtime = {
@@ -25,6 +31,7 @@ export const nodeRuntime: Runtime = {
   },
   spawnKernelWorker,
   gpu: () => (dawn ??= openDawn()),
+  notes,
 };
 
 let dawn: Promise<object | null> | undefined;

@@ -20,8 +20,18 @@ export interface Runtime {
    * memory cannot be shared with them.
    */
   spawnKernelWorker?(): KernelWorker | null;
+  /** Small texts for the next run; absent where nothing is kept (Workers). */
+  readonly notes?: Notes;
   /** `navigator.gpu`, or what stands for it; null or absent where there is no WebGPU. */
   gpu?(): Promise<object | null>;
+}
+
+/** Small texts by name, kept on this machine. Both may fail where the platform refuses. */
+export interface Notes {
+  /** @returns null where there is none. */
+  read(name: string): Promise<string | null>;
+  /** Names are letters, digits, ".", "-" and "_". */
+  write(name: string, text: string): Promise<void>;
 }
 
 export interface KernelWorker {

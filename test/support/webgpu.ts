@@ -26,5 +26,9 @@ export async function openWebGpu(options: Partial<WebGpuOptions> = {}): Promise<
     );
   }
   const adapter = await testGpu.requestAdapter();
-  return { ...result, features: new Set(adapter?.features) };
+  return {
+    engine: result.engine,
+    variants: await result.variants,
+    features: new Set(adapter?.features),
+  };
 }

@@ -1,9 +1,11 @@
 // Makes WebGPU engines, or says why there is none.
+import type { Notes } from "../../runtime/runtime.ts";
 import type { Engine } from "../engine.ts";
 import { type DeviceOptions, isSoftware, openDevice, USAGE } from "./device/device.ts";
 import { WebGpuEngine } from "./engine.ts";
 import type { Variant } from "./device/variant.ts";
 import type { FrequenciesOf } from "./ops/rope-frequencies.ts";
+import { tuneDevice, type TuningReport, UNTUNED } from "./tuning/tune.ts";
 import { chooseVariants, type VariantReport } from "./variants/self-test.ts";
 import { VARIANTS } from "./variants/table.ts";
 
@@ -24,10 +26,23 @@ export interface WebGpuOptions extends DeviceOptions {
   readonly maxBytes?: number;
   /** Tried on the device, and used where they work. Default: all that there are. */
   readonly variants?: readonly Variant[];
+  /**
+   * `auto`: sizes of kernels are timed at the first engine on an adapter, not on one that computes on
+   * the CPU. They change speed, and a sum's last bits. Default "off".
+   */
+  readonly tuning?: "auto" | "off" | undefined;
+  /** The caller awaits `Engine.ready`. Default false. */
+  readonly mayStartLater?: boolean | undefined;
+  /** Where the choice outlives the program. Default: it does not. */
+  readonly notes?: Notes | undefined;
 }
 
 export type WebGpuResult =
-  | { readonly engine: Engine; readonly variants: readonly VariantReport[] }
+  | {
+      readonly engine: Engine;
+      readonly variants: Promise<readonly VariantReport[]>;
+      readonly tuning: TuningReport;
+    }
   | { readonly refusal: string };
 
 /** An engine on the fastest adapter, or why there is none. */
@@ -45,8 +60,13 @@ export async function createWebGpuEngine(options: WebGpuOptions): Promise<WebGpu
   const device = await openDevice(adapter, options);
   if (device === null) return { refusal: "the adapter gives no device" };
   const readAhead = stepsWithin(await readMilliseconds(device.device));
-  const variants = await chooseVariants(device, options.variants ?? VARIANTS);
-  return { engine: new WebGpuEngine(device, ropeFrequencies, readAhead, maxBytes), variants };
+  const variants = chooseVariants(device, options.variants ?? VARIANTS);
+  device.prepared = variants.then(() => {});
+  const isTuned = options.tuning === "auto" && !isSoftware(adapter);
+  const tuning = isTuned ? await tuneDevice(device, options.notes ?? null) : UNTUNED;
+  if (options.mayStartLater !== true) await device.prepared;
+  const engine = new WebGpuEngine(device, ropeFrequencies, readAhead, maxBytes);
+  return { engine, variants, tuning };
 }
 
 /** How long the host waits for 4 bytes; Deno and Firefox look for finished work on a timer. */

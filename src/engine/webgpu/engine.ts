@@ -126,6 +126,10 @@ export class WebGpuEngine implements Engine {
     return this.#context.recorder.read(liveBuffer(src).allocation, from, byteLength);
   }
 
+  ready(): Promise<void> {
+    return this.#gpu.prepared;
+  }
+
   reserve(byteLength: number): void {
     this.#weights.reserve(byteLength);
   }

@@ -43,6 +43,7 @@ describe("kvasir doctor", () => {
     expect(gpu?.limits["maxBufferSize"]).toBeGreaterThanOrEqual(2 ** 28);
     expect(chosen).toBe("wasm");
     expect(advice[0]).toContain("computes on the CPU");
+    expect(gpu?.tuning).toEqual({ laneFactor: 1, tileTokens: 64, source: "off" });
     const hasSubgroups = gpu?.features.includes("subgroups") ?? false;
     expect(gpu?.variants.find((variant) => variant.name === "subgroups")).toEqual({
       name: "subgroups",

@@ -2,6 +2,7 @@
 //
 // WebGPU reports failures late: what is found here is thrown by the next `check`, which `read` awaits.
 import { KvasirError } from "../../../errors.ts";
+import { DEFAULT_TUNING, type Tuning } from "./tuning.ts";
 import type { Variant } from "./variant.ts";
 
 /** The numbers of GPUBufferUsage: a constant that not every platform has as a global. */
@@ -60,8 +61,12 @@ export class GpuDevice {
   readonly maxBufferBytes: number;
   /** Dawn answers nothing any more once it is collected. */
   readonly platform: GPU | null;
-  /** What kernels are made of here. Set before the first one is made. */
+  /** What must be over before the first kernel is made: it sets `variants`. */
+  prepared: Promise<void> = Promise.resolve();
+  /** What kernels are made of here. */
   variants: readonly Variant[] = [];
+  /** Sizes of kernels. Set before the first one is made. */
+  tuning: Tuning = DEFAULT_TUNING;
   readonly #idle = new Map<number, Allocation[]>();
   #idleBytes = 0;
   #reservedBytes = 0;

@@ -215,6 +215,13 @@ export class Recorder {
     this.#retired.length = 0;
   }
 
+  /** Gives the room back; nothing may be recorded any more. */
+  dispose(): void {
+    this.flush();
+    for (const staging of this.#stagings.splice(0)) this.#gpu.destroy(staging);
+    this.#gpu.destroy(this.#arena);
+  }
+
   #settle(): void {
     const record = this.#deferred;
     this.#deferred = null;

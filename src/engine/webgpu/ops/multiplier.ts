@@ -132,7 +132,8 @@ export class Multiplier {
     const biases = [0, 1, 2].map((s) => this.#bias(segments[s]));
     const biasMask = biases.reduce((mask, bias, s) => mask | (bias === null ? 0 : 1 << s), 0);
     const isVec = nTokens <= MAX_VEC_TOKENS;
-    const lanes = lanesFor(words.nGroups);
+    const { laneFactor, tileTokens } = this.#context.gpu.tuning;
+    const lanes = lanesFor(words.nGroups, laneFactor);
     const nVecTokens = isVec ? (nTokens === 1 ? 1 : MAX_VEC_TOKENS) : 0;
     const kernel = this.#kernel(type, nVecTokens, isGated, biasMask !== 0);
     const params = recorder.params().u32(words.nGroups, words.total, nRows);
@@ -148,7 +149,7 @@ export class Multiplier {
     if (!isVec) {
       const nAcross = Math.ceil(nRows / (isGated ? TILE / 2 : TILE));
       const buffers = [weights, x, ...bound, output.out];
-      recorder.dispatch(kernel, buffers, nAcross, Math.ceil(nTokens / TILE));
+      recorder.dispatch(kernel, buffers, nAcross, Math.ceil(nTokens / tileTokens));
       return;
     }
     const nWorkgroups = Math.ceil((nRows * lanes) / VEC_WORKGROUP);
@@ -177,9 +178,10 @@ export class Multiplier {
     if (kernel === undefined) {
       const { matMul, matVec, matVecBiased } = PROJECT_SHADERS;
       const shader = nVecTokens === 0 ? matMul : isBiased ? matVecBiased : matVec;
+      const { tileTokens } = this.#context.gpu.tuning;
       kernel = this.#context.pipelines.kernel(shader, {
         ...weightConstants(type),
-        ...(nVecTokens > 0 ? { N_TOKENS: nVecTokens } : {}),
+        ...(nVecTokens > 0 ? { N_TOKENS: nVecTokens } : { TILE_TOKENS: tileTokens }),
         IS_GATED: isGated ? 1 : 0,
       });
       this.#kernels.set(key, kernel);
@@ -195,7 +197,7 @@ function isBeside(a: Segment, b: Segment): boolean {
 }
 
 /** Invocations for a row: few units for each, so that none waits long for its loads. */
-function lanesFor(nGroups: number): number {
-  const wanted = (4 * nGroups) / 3;
+function lanesFor(nGroups: number, factor: number): number {
+  const wanted = (factor * 4 * nGroups) / 3;
   return Math.min(VEC_WORKGROUP, Math.max(8, 2 ** Math.ceil(Math.log2(wanted))));
 }

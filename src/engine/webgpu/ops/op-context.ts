@@ -40,4 +40,11 @@ export class OpContext {
     }
     return this.recorder.bindRange(found, 0, byteLength);
   }
+
+  /** Gives the room back; nothing may be recorded any more. */
+  dispose(): void {
+    this.recorder.dispose();
+    for (const allocation of this.#scratch.values()) this.gpu.destroy(allocation);
+    this.#scratch.clear();
+  }
 }

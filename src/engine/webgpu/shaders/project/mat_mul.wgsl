@@ -1,4 +1,4 @@
-// mat_mul: projections of many tokens, by tiles of 64 tokens and 64 rows.
+// mat_mul: projections of many tokens, by tiles of TILE_TOKENS tokens and 64 rows.
 //
 //   y[t, r] = sum_c weight[r, c] x[t, c]
 //   out = y + bias | out + y | activation(y_gate) y_up               (mode STORE | ADD | IS_GATED)
@@ -13,9 +13,9 @@
 // | 5       | bias_2  | read       | f32     | [n_rows of segment 2]           |
 // | 6       | out     | read_write | f32     | [n_tokens, out_stride]          |
 //
-// Dispatch: (ceil(n_rows / 64), ceil(n_tokens / 64)); with a gate a tile holds 32 rows of each
-// matrix: (ceil(n_rows / 32), ceil(n_tokens / 64)).
-// Overrides: IS_GATED (false).  Needs: none.  Lib: weights, activate.
+// Dispatch: (ceil(n_rows / 64), ceil(n_tokens / TILE_TOKENS)); with a gate a tile holds 32 rows of
+// each matrix: (ceil(n_rows / 32), ceil(n_tokens / TILE_TOKENS)).
+// Overrides: IS_GATED (false), TILE_TOKENS (64; or 32).  Needs: none.  Lib: weights, activate.
 // Reference: engine/reference/engine.ts#normProject, #projectAdd, #normGateUp.
 
 struct Params {
@@ -48,8 +48,9 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 
 override IS_GATED: bool = false;
+override TILE_TOKENS: u32 = 64u;
 
-const TILE = 64u;
+const TILE = 64u; // rows
 const ADD = 1u;
 const GELU = 3u;
 
@@ -91,7 +92,7 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3u,
 ) {
   let n_groups = params.n_groups;
-  let first_token = workgroup.y * TILE;
+  let first_token = workgroup.y * TILE_TOKENS;
   let first_row = workgroup.x * select(TILE, TILE / 2u, IS_GATED);
 
   // What this invocation carries into the tiles: unit j of one token and of one row.
@@ -129,8 +130,12 @@ fn main(
   for (var group = 0u; group <= n_groups; group++) {
     let next = min(group, n_groups - 1u);
     let unit = load_unit(words, n_groups, next, j);
-    let x_near = x[x_at + next * 8u];
-    let x_far = x[x_at + next * 8u + 4u];
+    var x_near = vec4f(0.0);
+    var x_far = vec4f(0.0);
+    if (carried < TILE_TOKENS) {
+      x_near = x[x_at + next * 8u];
+      x_far = x[x_at + next * 8u + 4u];
+    }
     if (group > 0u) {
       workgroupBarrier();
       for (var k = 0u; k < 8u; k++) {
@@ -146,8 +151,6 @@ fn main(
         let origin = x_row + (k ^ x_bank);
         let x_0 = tile_x[origin];
         let x_1 = tile_x[origin + 128u];
-        let x_2 = tile_x[origin + 256u];
-        let x_3 = tile_x[origin + 384u];
         sums_0 = fma(w_x, vec4f(x_0.x), sums_0);
         sums_0 = fma(w_y, vec4f(x_0.y), sums_0);
         sums_0 = fma(w_z, vec4f(x_0.z), sums_0);
@@ -156,25 +159,31 @@ fn main(
         sums_1 = fma(w_y, vec4f(x_1.y), sums_1);
         sums_1 = fma(w_z, vec4f(x_1.z), sums_1);
         sums_1 = fma(w_w, vec4f(x_1.w), sums_1);
-        sums_2 = fma(w_x, vec4f(x_2.x), sums_2);
-        sums_2 = fma(w_y, vec4f(x_2.y), sums_2);
-        sums_2 = fma(w_z, vec4f(x_2.z), sums_2);
-        sums_2 = fma(w_w, vec4f(x_2.w), sums_2);
-        sums_3 = fma(w_x, vec4f(x_3.x), sums_3);
-        sums_3 = fma(w_y, vec4f(x_3.y), sums_3);
-        sums_3 = fma(w_z, vec4f(x_3.z), sums_3);
-        sums_3 = fma(w_w, vec4f(x_3.w), sums_3);
+        if (TILE_TOKENS > 32u) {
+          let x_2 = tile_x[origin + 256u];
+          let x_3 = tile_x[origin + 384u];
+          sums_2 = fma(w_x, vec4f(x_2.x), sums_2);
+          sums_2 = fma(w_y, vec4f(x_2.y), sums_2);
+          sums_2 = fma(w_z, vec4f(x_2.z), sums_2);
+          sums_2 = fma(w_w, vec4f(x_2.w), sums_2);
+          sums_3 = fma(w_x, vec4f(x_3.x), sums_3);
+          sums_3 = fma(w_y, vec4f(x_3.y), sums_3);
+          sums_3 = fma(w_z, vec4f(x_3.z), sums_3);
+          sums_3 = fma(w_w, vec4f(x_3.w), sums_3);
+        }
       }
       workgroupBarrier();
     }
     tile_w[near_slot] = unit.near;
     tile_w[far_slot] = unit.far;
-    tile_x[near_slot] = x_near;
-    tile_x[far_slot] = x_far;
+    if (carried < TILE_TOKENS) {
+      tile_x[near_slot] = x_near;
+      tile_x[far_slot] = x_far;
+    }
   }
 
   let sums = array<vec4f, 4>(sums_0, sums_1, sums_2, sums_3);
-  for (var a = 0u; a < 4u; a++) {
+  for (var a = 0u; a < TILE_TOKENS / 16u; a++) {
     let token_out = first_token + down + 16u * a;
     if (token_out < params.n_tokens) {
       put(params.out_at + token_out * params.out_stride, first_row + across, sums[a]);
