@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { load } from "../../../src/load.ts";
 import { nodeRuntime } from "../../../src/runtime/node.ts";
 import type { Runtime } from "../../../src/runtime/runtime.ts";
-import type { Session } from "../../../src/types.ts";
+import type { SamplingOptions, Session } from "../../../src/types.ts";
 import { syntheticLlama } from "../../support/toy-file.ts";
 
 // One kind of matrix and few tokens: a device on the CPU takes a second or more for each shader.
@@ -33,9 +33,13 @@ function watchedRuntime(nDevices: number): { runtime: Runtime; devices: GPUDevic
 
 const N_TOKENS = 12;
 
-async function tokensOf(session: Session, act: (n: number) => void): Promise<number[]> {
+async function tokensOf(
+  session: Session,
+  sampling: SamplingOptions,
+  act: (n: number) => void,
+): Promise<number[]> {
   const tokens: number[] = [];
-  const options = { maxTokens: N_TOKENS, ignoreEos: true };
+  const options = { ...sampling, maxTokens: N_TOKENS, ignoreEos: true };
   for await (const event of session.generate({ tokens: ids }, options)) {
     if (event.type !== "token") continue;
     tokens.push(event.token);
@@ -45,32 +49,33 @@ async function tokensOf(session: Session, act: (n: number) => void): Promise<num
 }
 
 /** What the reference engine says. */
-async function expectedTokens(): Promise<number[]> {
+async function expectedTokens(sampling: SamplingOptions): Promise<number[]> {
   const model = await load(file, { engine: "reference", runtime: nodeRuntime });
-  const tokens = await tokensOf(model.session(), () => {});
+  const tokens = await tokensOf(model.session(), sampling, () => {});
   model.dispose();
   return tokens;
 }
 
 describe("a device that is destroyed after four tokens", () => {
-  for (const [name, nDevices, engine] of [
-    ["goes on, on another device", 2, "webgpu"],
-    ["goes on, on the CPU where there is no other", 1, "wasm"],
+  for (const [name, nDevices, engine, sampling] of [
+    ["goes on, on another device", 2, "webgpu", {}],
+    ["goes on, on another device that draws", 2, "webgpu", { temperature: 1, topK: 20, seed: 4 }],
+    ["goes on, on the CPU where there is no other", 1, "wasm", {}],
   ] as const) {
     test(`${name}: the tokens of the reference`, async () => {
       const { runtime, devices } = watchedRuntime(nDevices);
       const model = await load(file, { engine: "webgpu", runtime });
       expect(model.engine).toMatchObject({ name: "webgpu", activations: "f32" });
-      const [session, idle] = [model.session(), model.session()];
+      const [session, idle] = [model.session({ codec: "f32" }), model.session()];
       await idle.read({ tokens: ids });
-      const tokens = await tokensOf(session, (n) => {
+      const tokens = await tokensOf(session, sampling, (n) => {
         if (n === 4) devices[0]?.destroy();
       });
-      expect(tokens).toEqual(await expectedTokens());
+      expect(tokens).toEqual(await expectedTokens(sampling));
       expect(devices).toHaveLength(nDevices);
       expect(model.engine).toMatchObject({ name: engine, activations: "f32" });
       // A session that stood still meanwhile finds out when it is asked.
-      const again = await tokensOf(idle, () => {});
+      const again = await tokensOf(idle, sampling, () => {});
       expect(again).toHaveLength(N_TOKENS);
       model.dispose();
     }, 60_000);
