@@ -48,17 +48,18 @@ export function nameThreads(variant: Variant, n: number): Variant {
   return { ...variant, name: `${variant.name}, ${n} ${n === 1 ? "thread" : "threads"}` };
 }
 
-/** The right result of a variant, asked for once. */
+/** The right result of a variant, asked for until a runtime gives one, and once then. */
 class Expectation {
   readonly settings: JobSettings;
-  #reply: Promise<Reply> | undefined;
+  #reply: Reply | undefined;
 
   constructor(settings: JobSettings) {
     this.settings = settings;
   }
 
-  ask(run: () => Promise<Reply>): Promise<Reply> {
-    return (this.#reply ??= run());
+  async ask(run: () => Promise<Reply>): Promise<Reply> {
+    if (this.#reply?.kind !== "done") this.#reply = await run();
+    return this.#reply;
   }
 }
 

@@ -9,8 +9,38 @@ import { serve } from "./page-server.ts";
 const CONTEXT_STEP = 256;
 const HEADROOM = 64;
 
+/** Put before the worker's program: notes each memory that is made or exported. */
+const note = `{
+  const memories = (globalThis.memories = new Set());
+  const { Memory } = WebAssembly;
+  WebAssembly.Memory = new Proxy(Memory, {
+    construct(target, [descriptor]) {
+      const memory = new target(descriptor);
+      memories.add(memory);
+      return memory;
+    },
+  });
+  for (const name of ["instantiate", "instantiateStreaming"]) {
+    const original = WebAssembly[name];
+    WebAssembly[name] = async (...values) => {
+      const made = await original.apply(WebAssembly, values);
+      for (const value of Object.values((made.instance ?? made).exports)) {
+        if (value instanceof Memory) memories.add(value);
+      }
+      return made;
+    };
+  }
+}
+`;
+
 const page = `<!doctype html><meta charset="utf-8"><script type="module">
 import { LoggerWithoutDebug, Wllama } from "/index.js";
+const { createObjectURL } = URL;
+URL.createObjectURL = (blob) => {
+  const isProgram = blob.type === "text/javascript";
+  const parts = [${JSON.stringify(note)}, blob];
+  return createObjectURL(isProgram ? new Blob(parts, { type: blob.type }) : blob);
+};
 globalThis.readPrompt = async ({ threads, contextSize, prompt }) => {
   const model = await (await fetch("/model.gguf")).blob();
   const settings = { suppressNativeLog: true, logger: LoggerWithoutDebug };
@@ -31,7 +61,7 @@ globalThis.readPrompt = async ({ threads, contextSize, prompt }) => {
 </script>`;
 
 const memoryBytes =
-  "typeof Module === 'object' && Module?.wasmMemory ? Module.wasmMemory.buffer.byteLength : 0";
+  "[...(globalThis.memories ?? [])].reduce((sum, { buffer }) => sum + buffer.byteLength, 0)";
 
 /** Reads `nTokens` words into f16 rows. @returns `reservedBytes`. */
 export async function wllamaMemory(nTokens: number, options: PeerOptions): Promise<Reply> {

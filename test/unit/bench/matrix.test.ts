@@ -118,6 +118,14 @@ describe("lanes of a matrix", () => {
     expect(records.map(({ variant }) => variant)).toEqual(["v, 1 thread", "v, 2 threads"]);
   });
 
+  it("asks the next runtime where one cannot say", async () => {
+    const replies = [{ kind: "skipped", reason: "no such kernels" } as const];
+    const runtime = new FakeRuntime("here", () => replies.shift() ?? done({}));
+    const records = await runLanes(lanesOn(runtime, "wasm"), quiet);
+    expect(runtime.tasks.map(({ phase }) => phase)).toEqual(["expect", "expect", "measure"]);
+    expect(records.map(({ stopped }) => stopped?.kind)).toEqual(["skipped", undefined]);
+  });
+
   it("takes only the first rounds of a lane that has fewer", async () => {
     let runs = 0;
     const lane = fakeLane("a", () => done({ runs: runs++ }), { nRounds: 2 });
