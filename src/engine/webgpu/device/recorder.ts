@@ -48,6 +48,9 @@ export class Recorder {
   #nWorkgroups = 0;
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
+  /** The pass's. */
+  #pipeline: GPUComputePipeline | null = null;
+  readonly #offset = new Uint32Array(1);
 
   constructor(gpu: GpuDevice) {
     this.#gpu = gpu;
@@ -119,9 +122,14 @@ export class Recorder {
     if (nWords < 1 || nWords > SLOT_WORDS) assert(false, `"${kernel.label}" has its parameters`);
     if (x === 0 || y === 0 || z === 0) return;
     const group = this.#group(kernel, buffers);
-    this.#pass ??= this.#encode().beginComputePass();
-    this.#pass.setPipeline(kernel.pipeline);
-    this.#pass.setBindGroup(0, group, [this.#slot * SLOT_BYTES]);
+    if (this.#pass === null) {
+      this.#pass = this.#encode().beginComputePass();
+      this.#pipeline = null;
+    }
+    if (kernel.pipeline !== this.#pipeline) this.#pass.setPipeline(kernel.pipeline);
+    this.#pipeline = kernel.pipeline;
+    this.#offset[0] = this.#slot * SLOT_BYTES;
+    this.#pass.setBindGroup(0, group, this.#offset, 0, 1);
     this.#pass.dispatchWorkgroups(x, y, z);
     this.nDispatches++;
     this.#slot++;
