@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
+import { WORD } from "../../src/engine/wasm/pool/control.ts";
+import { JOB } from "../../src/engine/wasm/pool/jobs.ts";
 import { requireGolden } from "../support/golden.ts";
 import { toyGolden } from "../support/toys.ts";
 
@@ -77,16 +79,18 @@ describe.each(RUNTIMES)("$name", ({ name, command }) => {
   });
 
   it("ends an answer with unavailable when a kernel worker dies", () => {
-    // In the pool's place: ready, and dead at its first job.
+    // In the pool's place: ready, and dead at its first job that does not pack weights.
     const dying = join(folder, `${name}-dying.mjs`);
     writeFileSync(
       dying,
       `${name === "node" ? 'import { parentPort } from "node:worker_threads";' : ""}
        const start = ({ memory, control }) => {
          const words = new Int32Array(memory.buffer, control, 16);
-         Atomics.add(words, 5, 1);
-         Atomics.wait(words, 0, 0);
-         throw new Error("trap");
+         Atomics.add(words, ${WORD.ready}, 1);
+         for (let epoch = 0; ; epoch = Atomics.load(words, ${WORD.epoch})) {
+           Atomics.wait(words, ${WORD.epoch}, epoch);
+           if (words[${WORD.job}] !== ${JOB.packRows}) throw new Error("trap");
+         }
        };
        ${name === "node" ? 'parentPort.once("message", start)' : "onmessage = (e) => start(e.data)"};`,
     );
