@@ -7,9 +7,6 @@ import type { Decoder } from "./decode.ts";
 import type { Drawn, DrawRule } from "./sampler/draw-rule.ts";
 import type { Sampler } from "./sampler/sampler.ts";
 
-/** Tokens at most that the host chooses by itself after draws that told it too little. */
-const MAX_PAUSE = 64;
-
 /** How tokens are chosen where they are computed. */
 interface Chooser<Choice> {
   /** Records the choice by the logits at hand, the `n`-th from the one that is asked for. */
@@ -26,8 +23,6 @@ export class ReadAhead {
   /** The choices that are being read, oldest first: one after each step that runs ahead. */
   #choices: Promise<unknown>[] = [];
   #nSteps = 0;
-  /** Tokens that are not worth a draw: it told too little the last times. */
-  #pause = { left: 0, next: 0 };
   #hasBegun = false;
 
   /** @param limit Steps ahead at most; 0: none. */
@@ -61,32 +56,20 @@ export class ReadAhead {
   }
 
   /**
-   * The token that `sampler` chooses, drawn where the logits are. Where that tells too little or
-   * another token, the steps that run ahead are taken back.
+   * The token that `sampler` chooses, drawn where the logits are. Where that was another one, the steps
+   * that run ahead are taken back.
    * @param rule The sampler's.
    * @param nMore As in `best`.
    */
   async draw(sampler: Sampler, rule: DrawRule, nMore: number): Promise<number> {
     const decoder = this.#decoder;
-    if (this.#pause.left > 0) {
-      const logits = await decoder.logits();
-      this.#pause.left--;
-      return sampler.sample(logits, []);
-    }
     decoder.keepLogits(this.#limit + 1);
     const choose = (n: number): Promise<Drawn> => decoder.draw(rule, sampler.fraction(n));
     const drawn = await this.#next({ choose, step: () => decoder.stepDrawn() }, nMore);
-    const confirmed = sampler.confirm(drawn, rule);
-    if (confirmed !== undefined) {
-      this.#pause.next = 0;
-      if (confirmed !== drawn.token) this.takeBack();
-      return confirmed;
-    }
-    const logits = await decoder.logits(this.#nSteps);
-    this.takeBack();
-    const { next } = this.#pause;
-    this.#pause = { left: next, next: Math.min(MAX_PAUSE, Math.max(1, 2 * next)) };
-    return sampler.sample(logits, []);
+    const token =
+      sampler.confirm(drawn, rule) ?? sampler.sample(await decoder.logits(this.#nSteps), []);
+    if (token !== drawn.token) this.takeBack();
+    return token;
   }
 
   /** Whether the token of the last choice was read already; it counts as read from now on. */

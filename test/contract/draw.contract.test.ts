@@ -9,7 +9,7 @@ import { webGpuEngine } from "../support/webgpu.ts";
 import { onEngine } from "./rig.ts";
 
 /** What the sampler allows an engine's sums (certain-token.ts). */
-const SUM_ERROR = 2 ** -16;
+const SUM_ERROR = 2 ** -17;
 const HEADER = 5;
 
 const PLAIN = { isTopK: false, isWhole: false, topP: 1, minP: 0, temperature: 1 };

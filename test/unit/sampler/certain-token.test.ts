@@ -62,7 +62,7 @@ describe.each(OPTIONS)("%j", (options) => {
       const logits = rng.normals(nTokens, n % 2 === 0 ? 3 : 6);
       if (n % 3 === 0) logits.forEach((logit, i) => (logits[i] = Math.round(logit))); // ties
       const expected = host.sample(logits, []);
-      const drawn = drawnBy(logits, rule, told.fraction(0), rng.uniform(-1e-5, 1e-5));
+      const drawn = drawnBy(logits, rule, told.fraction(0), rng.uniform(-5e-6, 5e-6));
       const confirmed = told.confirm(drawn, rule);
       if (confirmed === undefined) {
         expect(told.sample(logits, [])).toBe(expected);
