@@ -11,6 +11,9 @@ import { Yielder } from "./timing/yielder.ts";
 
 const F32_BYTES = 4;
 
+/** As `Compressor.compressLayer` gives them. */
+type KeepLists = Awaited<ReturnType<Compressor["compressLayer"]>>;
+
 export interface PrefillOptions {
   readonly transformer: Transformer;
   readonly cache: KvCache;
@@ -117,32 +120,34 @@ class Prefill {
     );
     const queries =
       nWanted > 0 ? this.#alloc(F32_BYTES * nWanted * transformer.qkvStride, "queries") : undefined;
-    let closing: Promise<void> = Promise.resolve();
+    // Rows of the layer before: chosen while this layer's chunks are computed.
+    let choice: Promise<KeepLists> | null = null;
     try {
       for (let l = 0; l < nLayers; l++) {
         cache.openLayer(l, nTokens, { compress: compressor.stages(l) });
         const nQueries = Math.min(compressor.wantsQueries(l), nTokens);
         yield* this.#chunks(l, queries, nQueries);
-        await closing;
-        closing = this.#close(l, queries, nQueries);
-        closing.catch(() => undefined); // heard below, after the next layer's chunks
-        if (!compressor.overlapsLayers) await closing;
+        // What moves rows and what measures them is asked for in one go.
+        if (choice !== null) cache.closeLayer(l - 1, await choice);
+        choice = this.#choose(l, queries, nQueries);
+        choice.catch(() => undefined); // heard later
+        if (compressor.overlapsLayers) continue;
+        cache.closeLayer(l, await choice);
+        choice = null;
       }
     } finally {
-      await closing.catch(() => undefined); // what it uses must not be freed under it
+      await choice?.catch(() => undefined); // what it uses must not be freed under it
     }
-    await closing;
+    if (choice !== null) cache.closeLayer(nLayers - 1, await choice);
   }
 
   /** All that the engine is asked for before the next layer's chunks is asked for at once. */
-  async #close(l: number, queries: EngineBuffer | undefined, nQueries: number): Promise<void> {
-    const { cache, compressor } = this.#options;
+  #choose(l: number, queries: EngineBuffer | undefined, nQueries: number): Promise<KeepLists> {
+    const { compressor } = this.#options;
     const first = this.#firstPosition + this.#tokens.length - nQueries;
-    const keep =
-      queries !== undefined && nQueries > 0
-        ? await compressor.compressLayer(l, queries, first, nQueries)
-        : await compressor.compressLayer(l, this.hidden, first, 0);
-    cache.closeLayer(l, keep);
+    return queries !== undefined && nQueries > 0
+      ? compressor.compressLayer(l, queries, first, nQueries)
+      : compressor.compressLayer(l, this.hidden, first, 0);
   }
 
   /** All chunks through layer `l`; the last `nQueries` rotated queries are copied to `queries`. */

@@ -36,7 +36,7 @@ const SHADERS = {
 const FLAGS = { isAdded: 1, isF16: 2 } as const;
 /** Queries of a workgroup of measure_stats.wgsl, tokens times heads of a group, and its rows. */
 const STATS_QUERIES = 128;
-const STATS_ROWS = 256;
+const STATS_ROWS = 128;
 /** Rows of a workgroup of measure_sums.wgsl, and of measure_outputs.wgsl. */
 const SUMS_ROWS = 128;
 const TILE_ROWS = 64;

@@ -65,11 +65,22 @@ function missing(gpu: GpuDevice, { feature, languageFeature }: Variant): string 
 async function compile(gpu: GpuDevice, variant: Variant): Promise<Trial | string> {
   const { device } = gpu;
   const pipelines = new Pipelines(gpu, [variant]);
-  device.pushErrorScope("validation");
+  const listen = listenFor(device);
   const kernels = variant.tests.map(({ shader, constants }) => pipelines.kernel(shader, constants));
-  const error = await device.popErrorScope().catch(() => null);
+  const error = await listen();
   if (error === null) return { variant, kernels };
   return `it does not compile, ${error.message.split("\n", 1)[0] ?? ""}`;
+}
+
+/** @returns What to call for the first error since, which nobody else hears of then. */
+function listenFor(device: GPUDevice): () => Promise<GPUError | null> {
+  const filters = ["validation", "internal"] as const;
+  for (const filter of filters) device.pushErrorScope(filter);
+  return async () => {
+    const popped = filters.map(() => device.popErrorScope().catch(() => null));
+    const errors = await Promise.all(popped);
+    return errors.find((error) => error !== null) ?? null;
+  };
 }
 
 /** What each trial's tests gave, one after the other; null where nothing can be read. */
@@ -90,6 +101,7 @@ async function answersOf(
   };
   const nBytes = runs.reduce((sum, { test }) => sum + test.expected.byteLength, 0);
   const staging = room(nBytes, USAGE.mapRead | USAGE.copyDst);
+  const listen = listenFor(device);
   const encoder = device.createCommandEncoder();
   let at = 0;
   for (const { test, kernel } of runs) {
@@ -98,7 +110,9 @@ async function answersOf(
     at += test.expected.byteLength;
   }
   device.queue.submit([encoder.finish()]);
+  const error = await listen();
   try {
+    if (error !== null) return null;
     await gpu.unlessLost(staging.mapAsync(MAP_READ_MODE));
     const words = new Uint32Array(staging.getMappedRange().slice(0));
     let begin = 0;

@@ -10,7 +10,7 @@
 // | 3       | positions | read       | u32       | [n_rows]                                      |
 // | 4       | stats     | read_write | vec2<f32> | [n_heads, n_queries, n_splits]                |
 //
-// A lane holds one (token, head of the group) pair of a kv head; a run of 256 rows comes to all lanes
+// A lane holds one (token, head of the group) pair of a kv head; a run of 128 rows comes to all lanes
 // of the workgroup, tile by tile. Runs begin at multiples of their size: how many queries share a call
 // does not show in the bits. The sum is 0 where a query sees no row.
 // Dispatch: (ceil(n_queries n_groups / 128), n_kv_heads of this call, n_splits).
@@ -19,7 +19,7 @@
 
 const LOWEST = -3.0e38;
 const LANES = 128u;
-const ROWS_PER_SPLIT = 256u;
+const ROWS_PER_SPLIT = 128u;
 
 @group(0) @binding(0) var<uniform> params: MeasureParams;
 @group(0) @binding(1) var<storage, read> queries: array<vec4f>;
