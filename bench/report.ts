@@ -223,7 +223,7 @@ function decodeRatios(lanes: readonly LaneRecord[]): string {
 /** WASM memory of ours over that of another runtime after as many tokens. */
 function memoryRatios(lanes: readonly LaneRecord[]): string {
   const size = ({ summary }: LaneRecord): number => summary["reservedBytes"]?.best ?? NaN;
-  const peers = lanes.filter((lane) => !isOurs(lane));
+  const peers = lanes.filter((lane) => !isOurs(lane) && Number.isFinite(size(lane)));
   const rows = peers.flatMap((theirs) =>
     lanes
       .filter((ours) => isOurs(ours) && ours.params.nTokens === theirs.params.nTokens)

@@ -148,7 +148,12 @@ async function expectOver(
   const outputs: Json[] = [];
   try {
     for (const nTokens of lengths) {
-      await readInto(model, cache, prompt.slice(cache.seen, nTokens - 1), spec, () => undefined);
+      const nRead = nTokens - 1;
+      await readInto(model, cache, prompt.slice(cache.seen, nRead), spec, () => undefined);
+      // Strict: the last token is read again over what was kept.
+      cache.truncate(nRead - 1);
+      const last = prompt.slice(nRead - 1, nRead);
+      await readInto(model, cache, last, { method: "full" }, () => undefined);
       outputs.push(await greedyFrom(model, cache, prompt[nTokens - 1] ?? 0, N_CHECKED));
     }
     return outputs;
