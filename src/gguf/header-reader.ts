@@ -6,7 +6,7 @@ import { joinBytes, TextList } from "../text-list.ts";
 import type { ByteSource } from "./byte-source.ts";
 
 const FIRST_PIECE_BYTES = 2 ** 16;
-const PIECE_GROWTH = 4;
+const PIECE_GROWTH = 16;
 const MAX_PIECE_BYTES = 2 ** 20; // more than the header is read once more, as weights
 const MAX_HEADER_BYTES = 2 ** 28; // the largest known are about 2^24, vocabulary and merges
 

@@ -104,8 +104,22 @@ async function threaded(paths: readonly string[]): Promise<Engine> {
   return engine;
 }
 
-async function openOn(engine: Engine, toy: Toy): Promise<LocalModel> {
-  const gguf = await parseGguf(new BufferSource(toyBytes(toy)));
+/** Reads into what it is given, and notes whose memory that is. */
+class IntoSource extends BufferSource {
+  nShared = 0;
+
+  async readInto(byteOffset: number, out: Uint8Array): Promise<void> {
+    if (out.buffer instanceof SharedArrayBuffer) this.nShared++;
+    out.set(await this.read(byteOffset, out.byteLength));
+  }
+}
+
+async function openOn(
+  engine: Engine,
+  toy: Toy,
+  source: BufferSource = new BufferSource(toyBytes(toy)),
+): Promise<LocalModel> {
+  const gguf = await parseGguf(source);
   const config = readModelConfig(gguf);
   const weights = await loadWeights(engine, gguf, config);
   const tokenizer = createTokenizer(gguf.metadata);
@@ -115,8 +129,8 @@ async function openOn(engine: Engine, toy: Toy): Promise<LocalModel> {
   return new LocalModel(parts, 0);
 }
 
-async function bitsOf(engine: Engine, toy: Toy): Promise<Float32Array[]> {
-  const model = await openOn(engine, toy);
+async function bitsOf(engine: Engine, toy: Toy, source?: BufferSource): Promise<Float32Array[]> {
+  const model = await openOn(engine, toy, source);
   const options = { method: { name: "snapkv", windowSize: 8 }, budget: { tokens: 20 } };
   const sequence = new Sequence(model, options);
   const logits = await sequence.read(toyGolden(toy).ids);
@@ -140,6 +154,21 @@ describe("the pool", () => {
     expect(engine.nThreads).toBe(nWorkers + 1);
     expect(isSameBits(await bitsOf(engine, toy), await plain(toy))).toBe(true);
   });
+
+  it.each(["toy-llama", "toy-gemma3"] as const)(
+    "%s read into the engine's own memory: the bits of one thread",
+    async (toy) => {
+      const source = new IntoSource(toyBytes(toy));
+      const bits = await bitsOf(await threaded([runs]), toy, source);
+      expect(source.nShared).toBeGreaterThan(0);
+      expect(isSameBits(bits, await plain(toy))).toBe(true);
+      // A memory of its own may move: nothing is read into it.
+      const alone = new IntoSource(toyBytes(toy));
+      const engine = createWasmEngine({ module, activations: "q8" });
+      expect(isSameBits(await bitsOf(engine, toy, alone), bits)).toBe(true);
+      expect(alone.nShared).toBe(0);
+    },
+  );
 
   it("does not wait for a worker that took nothing", async () => {
     const engine = await threaded([sleeps, runs]);
