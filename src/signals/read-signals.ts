@@ -135,6 +135,8 @@ export class RowReader {
   readonly #engine: MeasureEngine;
   readonly #config: ModelConfig;
   readonly #nRows: number;
+  /** Every row, in order. */
+  readonly #all: Uint32Array;
   readonly #parts: readonly [EngineBuffer, EngineBuffer, EngineBuffer];
 
   /** @param cells f32[nRows, 2 headDim + 1]. */
@@ -143,6 +145,7 @@ export class RowReader {
     this.#engine = engine;
     this.#config = config;
     this.#nRows = nRows;
+    this.#all = new Uint32Array(nRows).map((_, row) => row);
     this.#parts = [
       engine.slice(cells, 0, cellBytes),
       engine.slice(cells, cellBytes, cellBytes),
@@ -188,7 +191,7 @@ export class RowReader {
       length: Uint32Array.of(length),
       capacity: Uint32Array.of(rows.capacity[head] ?? 0),
     };
-    if (length > 0) this.#engine.gatherRows(dst, src, [Uint32Array.from({ length }, (_, i) => i)]);
+    if (length > 0) this.#engine.gatherRows(dst, src, [this.#all.subarray(0, length)]);
     return dst;
   }
 
