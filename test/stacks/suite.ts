@@ -12,6 +12,7 @@ import { attentionContract } from "../contract/engine/attention.ts";
 import { bufferContract } from "../contract/engine/buffers.ts";
 import { deviceErrorContract } from "../contract/engine/device-errors.ts";
 import { denseMaskContract } from "../contract/engine/dense-mask.ts";
+import { drawContract } from "../contract/engine/draw.ts";
 import { measureContract } from "../contract/engine/measure.ts";
 import { projectionContract } from "../contract/engine/projections.ts";
 import { rowsContract } from "../contract/engine/rows.ts";
@@ -158,6 +159,7 @@ function registerContract(bench: () => Bench): void {
     shim.describe("memory", () => bufferContract(use));
     shim.describe("errors of the device", () => deviceErrorContract(() => bench().plainGpu));
     projectionContract(use, F32_TOLERANCES);
+    drawContract(() => use().engine);
     attentionContract(use, F32_TOLERANCES);
     rowsContract(use, F32_TOLERANCES);
     shim.describe("steps", () => stepContract(use, F32_TOLERANCES));
