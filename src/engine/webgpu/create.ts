@@ -12,8 +12,8 @@ import { VARIANTS } from "./variants/table.ts";
 const MAP_READ_MODE = 0x1; // GPUMapMode.READ
 /** About what a decode step of a small model takes. */
 const STEP_MS = 3;
-/** Steps after a stop that are computed in vain. */
-const MAX_READ_AHEAD = 16;
+/** How many tokens late an answer may be shown; after a stop so many steps were in vain. */
+const MAX_READ_AHEAD = 4;
 
 export interface WebGpuOptions extends DeviceOptions {
   /** What the platform has; null where it has none. */
