@@ -192,8 +192,8 @@ fn dots<C: Codes, S: Scales, const VECTORS: usize>(
     let part_steps = C::Form::STEPS / S::PARTS;
     let mut total = [[I32x4::splat(0); VECTORS]; ROWS];
     for first in (part * part_steps..(part + 1) * part_steps).step_by(flush_steps::<C, S>()) {
-        let laid = &laid[ROWS * VECTOR * first..][..ROWS * VECTOR * flush];
-        let sums = step_sums::<C, VECTORS>(laid, &codes[VECTOR * VECTORS * first..]);
+        let laid = &laid.as_chunks().0[first..][..flush];
+        let sums = step_sums::<C, VECTORS>(laid, &codes.as_chunks().0[VECTORS * first..]);
         for (total, sums) in total.iter_mut().zip(sums) {
             for (total, sum) in total.iter_mut().zip(sums) {
                 *total = total.add(C::Form::flush(sum));
@@ -203,24 +203,26 @@ fn dots<C: Codes, S: Scales, const VECTORS: usize>(
     total
 }
 
+/// Slices of arrays, not chunks of bytes that are zipped: their loop has two pointers that move, and no
+/// number of the step from which both are computed.
 #[inline(always)]
 fn step_sums<C: Codes, const VECTORS: usize>(
-    laid: &[u8],
-    codes: &[u8],
+    laid: &[[u8; ROWS * VECTOR]],
+    codes: &[[u8; VECTOR]],
 ) -> [[<C::Form as Form>::Sum; VECTORS]; ROWS] {
-    let x = |codes: &[u8]| core::array::from_fn(|v| I16x8::load(codes, VECTOR * v));
     let mut sums = [[C::Form::zero(); VECTORS]; ROWS];
-    let mut steps = laid.chunks_exact(ROWS * VECTOR).zip(codes.chunks_exact(VECTOR * VECTORS));
-    if let Some((laid, codes)) = steps.next() {
-        let x: [I16x8; VECTORS] = x(codes);
-        for (row, sums) in sums.iter_mut().enumerate() {
-            *sums = x.map(|x| C::Form::product(I16x8::load(laid, VECTOR * row), x));
-        }
+    let Some((weights, laid)) = laid.split_first() else { return sums };
+    let Some((xs, codes)) = codes.split_first_chunk::<VECTORS>() else { return sums };
+    let x = xs.map(|x| I16x8::load(&x, 0));
+    for (row, sums) in sums.iter_mut().enumerate() {
+        *sums = x.map(|x| C::Form::product(I16x8::load(weights, VECTOR * row), x));
     }
-    for (laid, codes) in steps {
-        let x: [I16x8; VECTORS] = x(codes);
+    let mut codes = codes.as_chunks::<VECTORS>().0.iter();
+    for weights in laid {
+        let Some(xs) = codes.next() else { break };
+        let x = xs.map(|x| I16x8::load(&x, 0));
         for (row, sums) in sums.iter_mut().enumerate() {
-            let weights = I16x8::load(laid, VECTOR * row);
+            let weights = I16x8::load(weights, VECTOR * row);
             for (sum, x) in sums.iter_mut().zip(x) {
                 *sum = C::Form::add(*sum, C::Form::product(weights, x));
             }

@@ -98,7 +98,9 @@ impl Tiles for Q8 {
         let panels = as_bytes(codes).chunks_exact(16 * d).take(n_rows.div_ceil(8));
         for (p, panel) in panels.enumerate() {
             let mut sums = [[I32x4::splat(0); 2]; N];
-            for (k, q) in panel.chunks_exact(32).zip(queries.chunks_exact(4 * BLOCK)) {
+            let mut queries = queries.as_chunks::<{ 4 * BLOCK }>().0.iter();
+            for k in panel.as_chunks::<32>().0 {
+                let Some(q) = queries.next() else { break };
                 let k = [I16x8::load(k, 0), I16x8::load(k, 16)];
                 for (n, sums) in sums.iter_mut().enumerate() {
                     let x = I16x8::load_pair(q, 4 * n);

@@ -69,8 +69,9 @@ impl<C: Cell> Tiles for Cells<C> {
         for (p, panel) in keys.chunks_exact(8 * d).take(n_rows.div_ceil(8)).enumerate() {
             let class = |c: usize| {
                 let mut sums = [[F32x4::splat(0.0); 2]; N];
-                let k = panel[2 * d * c..2 * d * (c + 1)].chunks_exact(8);
-                for (k, q) in k.zip(packed[d * c..d * (c + 1)].chunks_exact(BLOCK)) {
+                let mut queries = packed[d * c..d * (c + 1)].as_chunks::<BLOCK>().0.iter();
+                for k in panel[2 * d * c..2 * d * (c + 1)].as_chunks::<8>().0 {
+                    let Some(q) = queries.next() else { break };
                     let k = [F32x4::load(k, 0), F32x4::load(k, 4)];
                     for (n, sums) in sums.iter_mut().enumerate() {
                         let x = F32x4::splat(q[n]);
@@ -104,8 +105,9 @@ impl<C: Cell> Tiles for Cells<C> {
             let mut sums: [[F32x4; 2]; N] = core::array::from_fn(|n| {
                 [0, 4].map(|j| F32x4::load(out, at[n] + 8 * p + j).mul(factors[n]))
             });
-            let rows = panel[..8 * n_rows].chunks_exact(8).zip(work.chunks_exact(BLOCK));
-            for (values, weights) in rows {
+            let mut rows = work.as_chunks::<BLOCK>().0.iter();
+            for values in panel[..8 * n_rows].as_chunks::<8>().0 {
+                let Some(weights) = rows.next() else { break };
                 let v = [F32x4::load(values, 0), F32x4::load(values, 4)];
                 for (n, sums) in sums.iter_mut().enumerate() {
                     let weight = F32x4::splat(weights[n]);
