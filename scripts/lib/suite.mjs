@@ -1,6 +1,6 @@
 // The suite that WebGPU's stacks are checked with, as one module that runs by itself: test/stacks/ with
 // the contract's cases, and vitest's place taken.
-import { cpSync, mkdirSync } from "node:fs";
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { root } from "./run.mjs";
@@ -26,8 +26,8 @@ export async function bundleSuite(folder) {
     build({ ...shared, entryPoints: [join(stacks, name)], outfile: join(folder, outfile) });
   await entry("program.ts", "suite.mjs");
   await entry("page.ts", "suite.page.js");
-  const kernels = join("kernels", "simd128");
-  mkdirSync(join(folder, kernels), { recursive: true });
-  const file = join(kernels, "kvasir_kernels_bg.wasm");
-  cpSync(join(root, "dist", file), join(folder, file));
+  for (const name of ["simd128", "relaxed"]) {
+    const file = join("kernels", name, "kvasir_kernels_bg.wasm");
+    cpSync(join(root, "dist", file), join(folder, file));
+  }
 }

@@ -5,6 +5,7 @@
 //   --model FILE   SmolLM2's file (SmolLM2-135M-Instruct.Q4_1.gguf): its prompts are checked too
 //   --golden DIR   default: the folder "golden" beside this file
 //   --only REGEX   only cases whose names match
+//   --quick        what a GPU that is a program gets through in two minutes or so
 //   --json FILE    the report
 //   --list         only prints the names of the cases
 import { writeFile } from "node:fs/promises";
@@ -12,13 +13,14 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openGoldenFolder } from "../../cli/golden-folder.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
-import { runSuite, type SuiteCase, suiteNames } from "./suite.ts";
+import { runSuite, type SuiteCase, suiteNames, type SuiteReport } from "./suite.ts";
 
 const { values } = parseArgs({
   options: {
     model: { type: "string" },
     golden: { type: "string", default: fileURLToPath(new URL("./golden", import.meta.url)) },
     only: { type: "string", default: "" },
+    quick: { type: "boolean", default: false },
     json: { type: "string" },
     list: { type: "boolean", default: false },
   },
@@ -40,9 +42,25 @@ async function openGpu(): Promise<GPU | null> {
   return ((await nodeRuntime.gpu?.()) ?? null) as GPU | null;
 }
 
+/** @returns How many failed. */
+function printSummary({ cases, adapter, variants, userAgent, ms }: SuiteReport): number {
+  const nFailed = cases.filter(({ failure }) => failure !== null).length;
+  const largest = Math.max(0, ...cases.map(({ nmse }) => nmse ?? 0));
+  const name = Object.values(adapter).filter(Boolean).join(", ");
+  print(`\n${userAgent || `Node ${process.version}`} on ${name}`);
+  for (const { name, isUsed, reason } of variants) {
+    print(`Variant ${name}: ${isUsed ? "used" : (reason ?? "not used")}`);
+  }
+  const seconds = (ms / 1000).toFixed(1);
+  print(`${cases.length - nFailed} passed, ${nFailed} failed in ${seconds} s`);
+  print(`Largest NMSE ${largest.toExponential(1)}`);
+  return nFailed;
+}
+
 async function main(): Promise<number> {
+  const choice = { only: values.only, isQuick: values.quick };
   if (values.list) {
-    for (const name of suiteNames(values.model !== undefined)) print(name);
+    for (const name of suiteNames(values.model !== undefined, choice)) print(name);
     return 0;
   }
   const host = {
@@ -51,16 +69,8 @@ async function main(): Promise<number> {
     golden: await openGoldenFolder(values.golden),
     model: values.model ?? null,
   };
-  const report = await runSuite(host, { only: values.only, onCase: printCase });
-  const nFailed = report.cases.filter(({ failure }) => failure !== null).length;
-  const largest = Math.max(0, ...report.cases.map(({ nmse }) => nmse ?? 0));
-  const adapter = Object.values(report.adapter).filter(Boolean).join(", ");
-  print("");
-  print(`${report.userAgent || `Node ${process.version}`} on ${adapter || "no adapter"}`);
-  print(
-    `${report.cases.length - nFailed} passed, ${nFailed} failed in ${(report.ms / 1000).toFixed(1)} s; ` +
-      `largest NMSE ${largest.toExponential(1)}`,
-  );
+  const report = await runSuite(host, { ...choice, onCase: printCase });
+  const nFailed = printSummary(report);
   if (values.json !== undefined) await writeFile(values.json, JSON.stringify(report));
   if (report.cases.length === 0) print(`No case is named like "${values.only}"`);
   return nFailed > 0 || report.cases.length === 0 ? 1 : 0;

@@ -3,7 +3,8 @@
 import { createReferenceEngine } from "../../src/engine/reference/engine.ts";
 import { frequenciesOf } from "../../src/engine/reference/ops.ts";
 import { createWebGpuEngine } from "../../src/engine/webgpu/create.ts";
-import type { CodecName, Engine } from "../../src/engine/engine.ts";
+import type { CodecName } from "../../src/engine/engine.ts";
+import type { VariantReport } from "../../src/engine/webgpu/variants/self-test.ts";
 import type { GoldenFolder } from "../../src/parity/golden.ts";
 import { createParityHost } from "../../src/parity/open-model.ts";
 import { type Area, runParity } from "../../src/parity/runner.ts";
@@ -41,15 +42,15 @@ export interface SuiteCase extends shim.CaseReport {
 export interface SuiteReport {
   /** Of the adapter, as far as it tells. */
   readonly adapter: Readonly<Record<string, string>>;
+  /** What became of the kernels' variants on it. */
+  readonly variants: readonly VariantReport[];
   readonly features: readonly string[];
   readonly userAgent: string;
   readonly cases: readonly SuiteCase[];
   readonly ms: number;
 }
 
-export interface SuiteOptions {
-  /** A regular expression for the whole names of the cases that run. Default: all. */
-  readonly only?: string;
+export interface SuiteOptions extends SuiteChoice {
   readonly onCase?: (result: SuiteCase) => void;
 }
 
@@ -61,9 +62,33 @@ const NO_ADAPTER =
   "The WebGPU suite finds no adapter: install Chromium, which brings a Vulkan driver (SwiftShader), or " +
   "the system's loader and drivers (libvulkan1, mesa-vulkan-drivers); in Node also the package webgpu";
 
-/** The names of all cases, in order. */
-export function suiteNames(hasModel: boolean): readonly string[] {
-  return shim.namesOf(shim.collect(() => register(null, hasModel)));
+/**
+ * What a quick run leaves out: heads of sizes between others, and with long compiling or computing all
+ * that goes through kernels that another case has been through.
+ */
+const SLOW = [
+  /headDim (32|96|128), nGroups/,
+  /> draw from (300|49152) columns: (?!normal)/,
+  /^toys, rows of f16 > (?!toy-gemma3)/,
+  /^SmolLM2, (?!rows of f32 > p9, logits$)/,
+];
+
+/** Which cases run. */
+export interface SuiteChoice {
+  /** A regular expression for their whole names. Default: all. */
+  readonly only?: string;
+  /** What a GPU that is a program gets through in two minutes or so. Default: false. */
+  readonly isQuick?: boolean;
+}
+
+/** The names of the cases, in order. */
+export function suiteNames(hasModel: boolean, choice: SuiteChoice = {}): readonly string[] {
+  return shim.namesOf(shim.collect(() => register(null, hasModel))).filter(chooser(choice));
+}
+
+function chooser({ only = "", isQuick = false }: SuiteChoice): (name: string) => boolean {
+  const pattern = new RegExp(only);
+  return (name) => pattern.test(name) && !(isQuick && SLOW.some((slow) => slow.test(name)));
 }
 
 /**
@@ -72,18 +97,18 @@ export function suiteNames(hasModel: boolean): readonly string[] {
  */
 export async function runSuite(
   host: SuiteHost,
-  { only = "", onCase }: SuiteOptions = {},
+  { onCase, ...choice }: SuiteOptions = {},
 ): Promise<SuiteReport> {
   const begin = performance.now();
   const bench = await openBench(host);
   const cases: SuiteCase[] = [];
-  const pattern = new RegExp(only);
+  let variants: readonly VariantReport[] = [];
   let nmse: number | null = null;
   observeNmse((value) => (nmse = Number.isNaN(value) ? NaN : Math.max(nmse ?? 0, value)));
   await shim.runGroup(
-    shim.collect(() => register(bench, host.model !== null)),
+    shim.collect(() => register(bench, host.model !== null, (found) => (variants = found))),
     {
-      wants: (name) => pattern.test(name),
+      wants: chooser(choice),
       onCase: (report) => {
         const result = { ...report, nmse };
         nmse = null;
@@ -97,6 +122,7 @@ export async function runSuite(
   const { vendor, architecture, device, description } = info;
   return {
     adapter: { vendor, architecture, device, description },
+    variants,
     features: [...features].sort(),
     userAgent: globalThis.navigator?.userAgent ?? "",
     cases,
@@ -121,11 +147,16 @@ async function openBench(host: SuiteHost): Promise<Bench> {
 }
 
 /** @param bench Null where only the names are wanted. */
-function register(bench: Bench | null, hasModel: boolean): void {
-  registerContract(() => {
+function register(
+  bench: Bench | null,
+  hasModel: boolean,
+  onVariants: (found: readonly VariantReport[]) => void = () => {},
+): void {
+  const needBench = (): Bench => {
     if (bench === null) throw new Error("There is nothing to run on");
     return bench;
-  });
+  };
+  registerContract(needBench, onVariants);
   for (const codec of CODECS) {
     const rows = `rows of ${codec}`;
     shim.describe(`toys, ${rows}`, () => {
@@ -138,13 +169,18 @@ function register(bench: Bench | null, hasModel: boolean): void {
       for (const prompt of PROMPTS) {
         const isOf = (path: string): boolean =>
           path.startsWith(`smollm2/forward/${prompt}.`) && !path.includes("internals");
-        shim.it(prompt, () => checkGolden(bench, "forward", codec, isOf));
+        const quick = bench && { ...bench, golden: withoutText(bench.golden) };
+        shim.it(`${prompt}, logits`, () => checkGolden(quick, "forward", codec, isOf));
+        shim.it(`${prompt}, logits and text`, () => checkGolden(bench, "forward", codec, isOf));
       }
     });
   }
 }
 
-function registerContract(bench: () => Bench): void {
+function registerContract(
+  bench: () => Bench,
+  onVariants: (found: readonly VariantReport[]) => void,
+): void {
   let engines: Engines | null = null;
   const use = (): Engines => {
     if (engines === null) throw new Error("The engine was not made");
@@ -153,26 +189,39 @@ function registerContract(bench: () => Bench): void {
   shim.describe("contract", () => {
     shim.beforeAll(async () => {
       const oracle = createReferenceEngine();
-      engines = { engine: await openEngine(bench().gpu), oracle, exact: oracle };
+      const { engine, variants } = await openEngine(bench().gpu);
+      onVariants(variants);
+      engines = { engine, oracle, exact: oracle };
     });
     shim.afterAll(() => engines?.engine.dispose());
     shim.describe("memory", () => bufferContract(use));
     shim.describe("errors of the device", () => deviceErrorContract(() => bench().plainGpu));
     projectionContract(use, F32_TOLERANCES);
-    drawContract(() => use().engine);
     attentionContract(use, F32_TOLERANCES);
     rowsContract(use, F32_TOLERANCES);
     shim.describe("steps", () => stepContract(use, F32_TOLERANCES));
     shim.describe("measure", () => measureContract(use));
+    shim.describe("draw", () => drawContract(() => use().engine));
     denseMaskContract(() => use().engine);
   });
 }
 
-async function openEngine(gpu: GPU): Promise<Engine> {
+async function openEngine(gpu: GPU) {
   const options = { gpu, ropeFrequencies: frequenciesOf, allowsSoftware: true };
   const result = await createWebGpuEngine(options);
-  if ("engine" in result) return result.engine;
+  if ("engine" in result) return result;
   throw new Error(`Cannot make the engine: ${result.refusal}`);
+}
+
+/** Without the greedy continuations, which take a step of decoding for each token. */
+function withoutText(golden: GoldenFolder): GoldenFolder {
+  return {
+    ...golden,
+    readJson: async (path) => {
+      const entry = await golden.readJson(path);
+      return typeof entry === "object" ? { ...entry, greedy: undefined } : entry;
+    },
+  };
 }
 
 /** What `kvasir parity` checks, on the goldens whose paths `isOf` accepts. */
