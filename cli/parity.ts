@@ -4,6 +4,7 @@ import {
   AREAS,
   type CheckResult,
   type CheckStatus,
+  type ParityEngine,
   type ParityHost,
   runParity,
 } from "../src/parity/runner.ts";
@@ -35,7 +36,7 @@ const OPTIONS = {
   activations: {
     type: "choice",
     choices: ["both", "f32", "q8"],
-    help: "Modes to check (default: both)",
+    help: "Modes to check (default: both, f32 on engines that have no other)",
   },
   codec: {
     type: "choice",
@@ -70,13 +71,11 @@ export function parityCommand(openHost: (runtime: Runtime) => Promise<ParityHost
       const golden = await openGoldenFolder(values.golden);
       const directories = values.models.length === 0 ? [values.golden] : values.models;
       const findModel = await openModelFinder(directories);
-      const { activations = "both" } = values;
-      const modes: readonly Activations[] = activations === "both" ? ["f32", "q8"] : [activations];
       const report = values.json ? new JsonReport(io) : new TableReport(io);
       const results = runParity(golden, await openHost(io.runtime), {
         engine: values.engine ?? "auto",
         ...(values.threads !== undefined && { threads: values.threads }),
-        activations: modes,
+        activations: modesOf(values.engine, values.activations),
         ...(values.codec !== undefined && { codec: values.codec }),
         only,
         findModel,
@@ -94,6 +93,16 @@ export function parityCommand(openHost: (runtime: Runtime) => Promise<ParityHost
       return isOk ? 0 : 1;
     },
   };
+}
+
+function modesOf(
+  engine: ParityEngine | undefined,
+  asked: Activations | "both" | undefined,
+): readonly Activations[] {
+  // These compute in f32 only.
+  const isF32 = engine === "webgpu" || engine === "reference";
+  const activations = asked ?? (isF32 ? "f32" : "both");
+  return activations === "both" ? ["f32", "q8"] : [activations];
 }
 
 function areasOf(text: string | undefined): readonly Area[] {

@@ -190,7 +190,7 @@ function registerContract(
     shim.beforeAll(async () => {
       const oracle = createReferenceEngine();
       const { engine, variants } = await openEngine(bench().gpu);
-      onVariants(variants);
+      onVariants(await variants);
       engines = { engine, oracle, exact: oracle };
     });
     shim.afterAll(() => engines?.engine.dispose());

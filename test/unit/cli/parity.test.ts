@@ -48,6 +48,20 @@ describe("kvasir parity", () => {
     expect(host.opened).toContain(`${join(models, "deep", "raven.gguf")} f32`);
   });
 
+  test("--codec f16: models are opened so, names say it, rounding is allowed for", async () => {
+    const { out, host } = await parity(["--models", models, "--codec", "f16"]);
+    expect(out).toMatch(/\nforward +raven\/hugin f32, f16 rows +last logits NMSE +0 +1e-4 +pass\n/);
+    expect(host.opened).toContain(`${join(models, "deep", "raven.gguf")} f32 f16`);
+  });
+
+  test("--engine webgpu: f32 only, unless asked for", async () => {
+    const { out, code } = await parity(["--models", models, "--engine", "webgpu"]);
+    expect(out).not.toMatch(/ q8 /);
+    expect(code).toBe(0);
+    const asked = await parity(["--models", models, "--engine", "webgpu", "--activations", "q8"]);
+    expect(asked.out).toMatch(/ q8 /);
+  });
+
   test.each<[FakeParityOptions]>([
     [{ logitError: 0.1 }],
     [{ wrongGreedy: true }],

@@ -186,9 +186,9 @@ export function fakeHost(options: FakeParityOptions = {}): FakeHost {
     opened: [],
     specs: [],
     nOpen: 0,
-    open: (source, { activations }) => {
+    open: (source, { activations, codec }) => {
       const name = typeof source === "string" ? source : "bytes";
-      host.opened.push(`${name} ${activations}`);
+      host.opened.push([name, activations, codec].filter(Boolean).join(" "));
       host.nOpen++;
       return Promise.resolve(fakeModel(options, host));
     },
