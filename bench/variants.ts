@@ -34,15 +34,17 @@ interface Candidate {
 export async function main(args: readonly string[], bench: VariantsBench): Promise<number> {
   const settings = parse(args);
   const candidates: Candidate[] = [];
-  const sets: [string, readonly string[]][] = [
-    ["plain", []],
-    ...FEATURES.map((feature): [string, readonly string[]] => [feature, [feature]]),
-    ["all", FEATURES],
+  const sets: [string, readonly string[], "auto" | "off"][] = [
+    ["plain", [], "off"],
+    ...FEATURES.map((feature) => [feature, [feature], "off"] as [string, string[], "off"]),
+    ["all", FEATURES, "off"],
+    ["all, tuned", FEATURES, "auto"],
   ];
-  for (const [name, features] of sets) {
+  for (const [name, features, tuning] of sets) {
     const model = await bench.load(settings.model, {
       engine: "webgpu",
       activations: settings.activations,
+      tuning,
       runtime: {
         ...bench.runtime,
         gpu: async () => restrict(await bench.runtime.gpu?.(), features),

@@ -41,7 +41,7 @@ export const MODEL_OPTIONS = {
   activations: {
     type: "choice",
     choices: ["q8", "f32"],
-    help: "q8 is fast, f32 exact (default: q8)",
+    help: "q8 is fast, f32 exact (default: q8, f32 on a GPU)",
   },
   threads: {
     type: "integer",

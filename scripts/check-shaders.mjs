@@ -69,9 +69,9 @@ function checkKernel(name, code) {
     if (!overrides.includes(variable)) fail(`there is no override ${variable}`);
   }
 
-  const libs = /\bLib: ([\w, ]+)\./.exec(text)?.[1];
+  const libs = /\bLib: ([\w,\s]+?)\./.exec(text)?.[1];
   if (libs === undefined) fail("the header does not name its libraries");
-  for (const lib of libs?.split(", ") ?? []) {
+  for (const lib of libs?.split(/,\s+/) ?? []) {
     if (lib !== "none" && !libraries.includes(lib)) fail(`there is no library ${lib}`);
   }
   checkReference(text, fail);

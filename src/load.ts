@@ -22,7 +22,7 @@ import { loadWeights, readRopeFactors } from "./weights/load-weights.ts";
  *
  * @param source Path, URL, File or Blob, bytes, or a ByteSource of your own.
  * @param options.engine Default "auto": the fastest that works here.
- * @param options.activations Default "q8" (int8 per block of 32, fast; on the CPU); "f32" multiplies dequantised
+ * @param options.activations Default "q8" on the CPU (int8 per block of 32, fast); "f32", the default on WebGPU, multiplies dequantised
  *   weights in f32 and is what parity with f32 oracles runs on.
  * @returns The model; `dispose` it to free the weights.
  * @throws {KvasirError} `not-found`, `network`, `checksum`, `storage-full`, `bad-gguf`,
@@ -164,12 +164,12 @@ async function readText({ metadata }: GgufFile): Promise<{
 
 /**
  * The model once more, its GPU having gone away: on the engine that `load` would take now, or on the
- * CPU. In f32, as on the GPU, so that the same tokens follow.
+ * CPU. In f32 as on the GPU, unless "q8" was asked for, so that the same tokens follow.
  */
 async function reload(gguf: GgufFile, config: ModelConfig, options: Options): Promise<Transformer> {
-  const { runtime, engine: name = "auto", tuning = "auto" } = options;
+  const { runtime, engine: name = "auto", activations = "f32", tuning = "auto" } = options;
   const { threads = defaultThreads(bytesOf(gguf), runtime) } = options;
-  const wanted = { activations: "f32", runtime, threads, tuning } as const;
+  const wanted = { activations, runtime, threads, tuning } as const;
   const again = await createEngine({ ...wanted, engine: name }).catch(() => null);
   const created = again ?? (await createEngine({ ...wanted, engine: "wasm" }));
   assert(created !== null, "an engine asked for by name is there, or an error says why not");

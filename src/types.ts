@@ -39,7 +39,10 @@ export interface LoadProgress {
 export interface LoadOptions {
   /** Default "auto". */
   readonly engine?: EngineName | "auto";
-  /** Default "q8" on the CPU; the engine "webgpu" computes in f32 and refuses "q8". */
+  /**
+   * What quantised weights multiply: "q8", int8 per block of 32, or "f32". Default "q8" on the CPU, "f32"
+   * on the engine "webgpu".
+   */
   readonly activations?: Activations;
   /**
    * Threads of the engine "wasm", 1 to 64; fewer where workers or shared memory are missing (see

@@ -133,18 +133,18 @@ async function create(
     const threaded = await createThreaded(options, build);
     return threaded ?? createWasmEngine({ module, activations: activations ?? "q8" });
   }
+  if (name === "webgpu") return createGpuEngine(options, hostKernels);
   if (activations === "q8") {
     throw new KvasirError(
       "unsupported-option",
       `Cannot create engine "${name}": it computes in f32 only; ask for activations "f32"`,
     );
   }
-  if (name === "webgpu") return createGpuEngine(options, hostKernels);
   return (await import("./reference/engine.ts")).createReferenceEngine();
 }
 
 async function createGpuEngine(
-  { engine, runtime, tuning, mayStartLater }: CreateEngineOptions,
+  { engine, runtime, activations, tuning, mayStartLater }: CreateEngineOptions,
   kernels: RopeKernels,
 ): Promise<Engine> {
   const gpu = ((await runtime.gpu?.()) ?? null) as GPU | null;
@@ -153,7 +153,7 @@ async function createGpuEngine(
     gpu,
     ropeFrequencies: (frequencies) => kernels.ropeFrequencies(frequencies),
     allowsSoftware: engine === "webgpu",
-    ...{ tuning, notes: runtime.notes, mayStartLater },
+    ...{ activations, tuning, notes: runtime.notes, mayStartLater },
   });
   if ("engine" in result) return result.engine;
   throw new KvasirError("unavailable", `Cannot create engine "webgpu": ${result.refusal}`);

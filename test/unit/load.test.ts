@@ -317,17 +317,15 @@ describe("engines", () => {
     });
   });
 
-  test("webgpu in q8: unsupported-option; auto in q8 passes it over, and says why", async () => {
-    const options = { activations: "q8", runtime: nodeRuntime } as const;
-    await expect(loadToy(bytes, { ...options, engine: "webgpu" })).rejects.toMatchObject({
-      code: "unsupported-option",
-    });
-    const created = await createEngine({ ...options, engine: "auto" });
-    expect(created?.engine.name).toBe("wasm");
-    expect(created?.refusals).toEqual([
-      { engine: "webgpu", reason: expect.stringContaining("f32 only") },
-    ]);
-    created?.engine.dispose();
+  test("webgpu in q8: as asked; without it in f32", async () => {
+    for (const activations of ["q8", "f32"] as const) {
+      const model = await loadToy(bytes, { engine: "webgpu", activations, runtime: nodeRuntime });
+      expect(model.engine).toEqual({ name: "webgpu", activations, nThreads: 1 });
+      model.dispose();
+    }
+    const plain = await loadToy(bytes, { engine: "webgpu", runtime: nodeRuntime });
+    expect(plain.engine.activations).toBe("f32");
+    plain.dispose();
   });
 
   test("an adapter on the CPU: auto passes it over, by name it is taken", async () => {

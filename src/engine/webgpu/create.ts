@@ -1,6 +1,6 @@
 // Makes WebGPU engines, or says why there is none.
 import type { Notes } from "../../runtime/runtime.ts";
-import type { Engine } from "../engine.ts";
+import type { Activations, Engine } from "../engine.ts";
 import { type DeviceOptions, isSoftware, openDevice, USAGE } from "./device/device.ts";
 import { WebGpuEngine } from "./engine.ts";
 import type { Variant } from "./device/variant.ts";
@@ -24,6 +24,8 @@ export interface WebGpuOptions extends DeviceOptions {
   readonly allowsSoftware?: boolean;
   /** What callers may hold at once, bytes. Default: no limit but the device's. */
   readonly maxBytes?: number;
+  /** Default "f32". */
+  readonly activations?: Activations | undefined;
   /** Tried on the device, and used where they work. Default: all that there are. */
   readonly variants?: readonly Variant[];
   /**
@@ -65,7 +67,9 @@ export async function createWebGpuEngine(options: WebGpuOptions): Promise<WebGpu
   const isTuned = options.tuning === "auto" && !isSoftware(adapter);
   const tuning = isTuned ? await tuneDevice(device, options.notes ?? null) : UNTUNED;
   if (options.mayStartLater !== true) await device.prepared;
-  const engine = new WebGpuEngine(device, ropeFrequencies, readAhead, maxBytes);
+  const engine = new WebGpuEngine(
+    ...([device, ropeFrequencies, readAhead, maxBytes, options.activations] as const),
+  );
   return { engine, variants, tuning };
 }
 

@@ -1,5 +1,6 @@
 // The Engine over WebGPU: each operation records dispatches, nothing runs before `read` or a full
-// recorder. Activations and sums are f32; weights stay in their codes and are widened on the way.
+// recorder. Activations and sums are f32, or int8 in products where that was asked for; weights stay
+// in their codes and are widened on the way.
 //
 // Not here: arithmetic (shaders/) and decisions.
 import { assert, KvasirError } from "../../errors.ts";
@@ -7,6 +8,7 @@ import type { TensorTypeName } from "../../gguf/tensor-type.ts";
 import type { DrawRule } from "../../sampler/draw-rule.ts";
 import type {
   Activation,
+  Activations,
   AttendShape,
   Engine,
   EngineBuffer,
@@ -36,7 +38,7 @@ import { liveWeight, weightByteLength, Weights } from "./weights/weights.ts";
 /** Made by create.ts. */
 export class WebGpuEngine implements Engine {
   readonly name = "webgpu" as const;
-  readonly activations = "f32" as const;
+  readonly activations: Activations;
   readonly nThreads = 1;
   readonly readAhead: number;
   readonly isDeferred = true;
@@ -53,16 +55,21 @@ export class WebGpuEngine implements Engine {
   readonly #measure: MeasureOps;
   #isDisposed = false;
 
-  /** @param limitBytes What callers may hold at once. */
+  /**
+   * @param limitBytes What callers may hold at once.
+   * @param activations "q8" multiplies weights of whole codes with tokens rounded to int8.
+   */
   constructor(
     gpu: GpuDevice,
     frequenciesOf: FrequenciesOf,
     readAhead: number,
     limitBytes = Infinity,
+    activations: Activations = "f32",
   ) {
     this.#gpu = gpu;
+    this.activations = activations;
     this.readAhead = readAhead;
-    this.#context = new OpContext(gpu);
+    this.#context = new OpContext(gpu, activations);
     this.#ledger = new Ledger(limitBytes);
     this.#weights = new Weights(this.#context);
     this.#project = new ProjectOps(this.#context);

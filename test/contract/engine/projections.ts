@@ -223,7 +223,7 @@ function normGateUpContract(suite: Suite): void {
   }
 }
 
-async function checkGateUp(
+export async function checkGateUp(
   suite: Suite,
   rng: Rng,
   activation: Activation,

@@ -2,7 +2,7 @@
 // A kernel calls the same functions either way and never knows.
 import type { Constants, Shader } from "./pipelines.ts";
 
-export type VariantName = "subgroups" | "f16";
+export type VariantName = "subgroups" | "f16" | "packed-dot";
 
 /** Known answers that a device must give before it uses a variant. */
 export interface SelfTest {

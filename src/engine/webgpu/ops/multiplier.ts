@@ -5,7 +5,7 @@ import type { OpContext } from "./op-context.ts";
 import type { Kernel } from "../device/pipelines.ts";
 import type { Bound } from "../device/recorder.ts";
 import { PROJECT_SHADERS } from "./project-shaders.ts";
-import { GROUP, weightConstants } from "../weights/weight-layout.ts";
+import { GROUP, hasBytes, weightConstants } from "../weights/weight-layout.ts";
 import type { GpuWeight, WeightPart } from "../weights/weights.ts";
 
 /** As MODE in mat_vec.wgsl and mat_mul.wgsl. */
@@ -20,12 +20,33 @@ const MAX_SEGMENTS = 3;
 const MAX_WORKGROUPS_PER_DIMENSION = 65_535;
 const F32_BYTES = 4;
 
+const SHADERS = {
+  f32: {
+    tile: PROJECT_SHADERS.matMul,
+    plain: PROJECT_SHADERS.matVec,
+    biased: PROJECT_SHADERS.matVecBiased,
+  },
+  q8: {
+    tile: PROJECT_SHADERS.matMulQ8,
+    plain: PROJECT_SHADERS.matVecQ8,
+    biased: PROJECT_SHADERS.matVecQ8Biased,
+  },
+} as const;
+
 /** Tokens as the kernels take them: rows of whole groups, 16-byte aligned. */
 export interface Input {
   readonly x: Bound;
   readonly nTokens: number;
   /** Still to be applied: only where mat_vec does it. */
   readonly norm: { readonly weight: Bound; readonly eps: number } | null;
+  /** The same as signed bytes, made where the first product asks for them. */
+  codes: Codes | null;
+}
+
+/** Normed tokens as quantize.wgsl writes them. */
+interface Codes {
+  readonly codes: Bound;
+  readonly scales: Bound;
 }
 
 /** A part of a matrix, and where its rows go. */
@@ -57,14 +78,14 @@ export class Multiplier {
     const from = recorder.bind(x, 0, F32_BYTES * nTokens * nCols);
     const weight = norm && recorder.bind(norm.weight, 0, F32_BYTES * nCols);
     const isWhole = nCols % GROUP === 0 && from.at % 4 === 0;
-    if (isWhole && weight === undefined) return { x: from, nTokens, norm: null };
+    if (isWhole && weight === undefined) return { x: from, nTokens, norm: null, codes: null };
     if (isWhole && weight !== undefined && weight.at % 4 === 0 && nTokens <= MAX_VEC_TOKENS) {
-      return { x: from, nTokens, norm: { weight, eps: norm?.eps ?? 0 } };
+      return { x: from, nTokens, norm: { weight, eps: norm?.eps ?? 0 }, codes: null };
     }
     const stride = Math.ceil(nCols / GROUP) * GROUP;
     const to = this.#context.scratch("input", F32_BYTES * nTokens * stride);
     this.norm(to, stride, from, nTokens, nCols, weight && { weight, eps: norm?.eps ?? 0 }, false);
-    return { x: to, nTokens, norm: null };
+    return { x: to, nTokens, norm: null, codes: null };
   }
 
   /** out f32[nTokens, stride] = or += norm(x f32[nTokens, nCols]), zeros past nCols. */
@@ -128,7 +149,10 @@ export class Multiplier {
     const wordOf = (s: number): number => (segments[s]?.part.byteOffset ?? 0) / 4;
     const isGated = mode >= MODE.silu;
     const nRows = isGated ? nRowsOf(0) : nRowsOf(0) + nRowsOf(1) + nRowsOf(2);
-    const { x, nTokens, norm } = input;
+    const { nTokens } = input;
+    const codes = this.#isRounded(type) ? this.#codesOf(input, words.nGroups) : null;
+    const norm = codes === null ? input.norm : null;
+    const x = codes?.codes ?? input.x;
     const biases = [0, 1, 2].map((s) => this.#bias(segments[s]));
     const biasMask = biases.reduce((mask, bias, s) => mask | (bias === null ? 0 : 1 << s), 0);
     const isVec = nTokens <= MAX_VEC_TOKENS;
@@ -136,27 +160,49 @@ export class Multiplier {
     const lanes = lanesFor(words.nGroups, laneFactor);
     const nVecTokens = isVec ? (nTokens === 1 ? 1 : MAX_VEC_TOKENS) : 0;
     const kernel = this.#kernel(type, nVecTokens, isGated, biasMask !== 0);
+    const xAt = codes !== null && isVec ? x.at : x.at / 4;
+    const tileHeight = codes === null ? tileTokens : TILE;
     const params = recorder.params().u32(words.nGroups, words.total, nRows);
-    params.u32(output.out.at + first.column, output.stride, x.at / 4);
-    if (isVec) params.u32((norm?.weight.at ?? 0) / 4).f32(norm?.eps ?? 0);
+    params.u32(output.out.at + first.column, output.stride, xAt);
+    if (isVec) params.u32(codes?.scales.at ?? (norm?.weight.at ?? 0) / 4).f32(norm?.eps ?? 0);
     else params.u32(nTokens, biasMask);
     params.u32(nRowsOf(0), nRowsOf(0) + nRowsOf(1), wordOf(0), wordOf(1), wordOf(2));
     params.u32(...biases.map((bias) => bias?.at ?? 0));
     if (isVec) params.u32(biasMask, mode, norm === null ? 0 : 1, nTokens, lanes);
-    else params.u32(mode);
+    else params.u32(mode, codes?.scales.at ?? 0);
     const weights = recorder.bindRange(first.part.chunk.allocation, 0, 0);
     const bound = biases.map((bias) => bias ?? x);
     if (!isVec) {
       const nAcross = Math.ceil(nRows / (isGated ? TILE / 2 : TILE));
-      const buffers = [weights, x, ...bound, output.out];
-      recorder.dispatch(kernel, buffers, nAcross, Math.ceil(nTokens / tileTokens));
+      const read = codes === null ? [x] : [x, codes.scales];
+      const buffers = [weights, ...read, ...bound, output.out];
+      recorder.dispatch(kernel, buffers, nAcross, Math.ceil(nTokens / tileHeight));
       return;
     }
     const nWorkgroups = Math.ceil((nRows * lanes) / VEC_WORKGROUP);
     const nAcross = Math.min(nWorkgroups, MAX_WORKGROUPS_PER_DIMENSION);
-    const buffers = [weights, x, norm?.weight ?? x, output.out];
+    const buffers = [weights, x, codes?.scales ?? norm?.weight ?? x, output.out];
     if (biasMask !== 0) buffers.push(...bound);
     recorder.dispatch(kernel, buffers, nAcross, Math.ceil(nWorkgroups / nAcross));
+  }
+
+  #isRounded(type: GpuWeight["type"]): boolean {
+    return this.#context.activations === "q8" && hasBytes(type);
+  }
+
+  /** The input as signed bytes; once for all products of one operation. */
+  #codesOf(input: Input, nGroups: number): Codes {
+    if (input.codes !== null) return input.codes;
+    const { pipelines, recorder } = this.#context;
+    const { x, nTokens, norm } = input;
+    const codes = this.#context.scratch("codes", nTokens * nGroups * GROUP);
+    const scales = this.#context.scratch("scales of codes", F32_BYTES * nTokens * nGroups);
+    const kernel = pipelines.kernel(PROJECT_SHADERS.quantize, { HAS_NORM: norm === null ? 0 : 1 });
+    const weight = norm?.weight ?? x;
+    const params = recorder.params().u32(nGroups, x.at / 4, weight.at / 4, codes.at, scales.at);
+    params.f32(norm?.eps ?? 0);
+    recorder.dispatch(kernel, [x, weight, codes, scales], nTokens);
+    return (input.codes = { codes, scales });
   }
 
   #bias(segment: Segment | undefined): Bound | null {
@@ -176,12 +222,17 @@ export class Multiplier {
     const key = (TENSOR_TYPES[type].id * 16 + nVecTokens) * 4 + flags;
     let kernel = this.#kernels.get(key);
     if (kernel === undefined) {
-      const { matMul, matVec, matVecBiased } = PROJECT_SHADERS;
-      const shader = nVecTokens === 0 ? matMul : isBiased ? matVecBiased : matVec;
+      const isRounded = this.#isRounded(type);
+      const { tile, plain, biased } = SHADERS[isRounded ? "q8" : "f32"];
+      const shader = nVecTokens === 0 ? tile : isBiased ? biased : plain;
       const { tileTokens } = this.#context.gpu.tuning;
       kernel = this.#context.pipelines.kernel(shader, {
         ...weightConstants(type),
-        ...(nVecTokens > 0 ? { N_TOKENS: nVecTokens } : { TILE_TOKENS: tileTokens }),
+        ...(nVecTokens > 0
+          ? { N_TOKENS: nVecTokens }
+          : isRounded
+            ? {}
+            : { TILE_TOKENS: tileTokens }),
         IS_GATED: isGated ? 1 : 0,
       });
       this.#kernels.set(key, kernel);

@@ -1,6 +1,6 @@
 // What the operations share: the device, its recorder and pipelines, and room for what passes
 // between two kernels of one operation.
-import type { EngineBuffer, LayerRows } from "../../engine.ts";
+import type { Activations, EngineBuffer, LayerRows } from "../../engine.ts";
 import type { Allocation, GpuDevice } from "../device/device.ts";
 import { Pipelines } from "../device/pipelines.ts";
 import { type Bound, Recorder } from "../device/recorder.ts";
@@ -19,9 +19,12 @@ export class OpContext {
   readonly gpu: GpuDevice;
   readonly recorder: Recorder;
   readonly pipelines: Pipelines;
+  /** What quantised weights multiply. */
+  readonly activations: Activations;
   readonly #scratch = new Map<string, Allocation>();
 
-  constructor(gpu: GpuDevice) {
+  constructor(gpu: GpuDevice, activations: Activations = "f32") {
+    this.activations = activations;
     this.gpu = gpu;
     this.recorder = new Recorder(gpu);
     this.pipelines = new Pipelines(gpu);

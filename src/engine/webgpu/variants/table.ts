@@ -1,6 +1,8 @@
 // All variants, in one table: what each needs and which library files of shaders it replaces.
 import type { Variant } from "../device/variant.ts";
 import attendReduce from "../shaders/lib/attend_reduce.wgsl";
+import dotCodes from "../shaders/lib/dot_codes.wgsl";
+import dotCodesPacked from "../shaders/lib/packed_dot/dot_codes.wgsl";
 import halvesByF16 from "../shaders/lib/f16/halves.wgsl";
 import halves from "../shaders/lib/halves.wgsl";
 import largest from "../shaders/lib/largest.wgsl";
@@ -10,6 +12,7 @@ import sumLanesBySubgroups from "../shaders/lib/subgroups/sum_lanes.wgsl";
 import sumWorkgroupBySubgroups from "../shaders/lib/subgroups/sum_workgroup.wgsl";
 import sumLanes from "../shaders/lib/sum_lanes.wgsl";
 import sumWorkgroup from "../shaders/lib/sum_workgroup.wgsl";
+import { dotTests } from "./dot-tests.ts";
 import { halfTests } from "./half-tests.ts";
 import { reduceTests } from "./reduce-tests.ts";
 
@@ -35,5 +38,13 @@ export const VARIANTS: readonly Variant[] = [
     directive: "enable f16;",
     libraries: new Map([[halves, halvesByF16]]),
     tests: halfTests(),
+  },
+  {
+    name: "packed-dot",
+    feature: null,
+    languageFeature: "packed_4x8_integer_dot_product",
+    directive: "requires packed_4x8_integer_dot_product;",
+    libraries: new Map([[dotCodes, dotCodesPacked]]),
+    tests: dotTests(),
   },
 ];

@@ -67,6 +67,12 @@ export const WEIGHT_LAYOUTS: Readonly<Record<TensorTypeName, WeightLayout>> = {
   IQ4_XS: layout("levels", 4, "bytes"),
 };
 
+/** Whether codes are whole numbers that fit a signed byte: what int8 activations can multiply. */
+export function hasBytes(type: TensorTypeName): boolean {
+  const { codeKind } = WEIGHT_LAYOUTS[type];
+  return codeKind === CODE.unsigned || codeKind === CODE.signed;
+}
+
 /** Words from the start of a row to its parts, and of the whole row. */
 export interface RowWords {
   readonly nGroups: number;

@@ -12,7 +12,7 @@
 // | 3       | out     | read_write | f32     | [n_tokens, n_cols]       |
 //
 // Dispatch: (ceil(4 n_groups / 64), n_tokens); one invocation for each unit of eight columns.
-// Overrides: those of the library.  Needs: none.  Lib: weights.
+// Overrides: those of the library.  Needs: none.  Lib: weights, weight_codes.
 // Reference: engine/reference/engine.ts#embed.
 
 struct Params {

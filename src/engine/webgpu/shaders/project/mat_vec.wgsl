@@ -15,7 +15,8 @@
 // With biases the library is `biases`, which adds bindings.
 // Dispatch: ceil(n_rows / (WORKGROUP_SIZE / lanes)) workgroups, over x and y; `lanes` invocations
 // for each row.
-// Overrides: N_TOKENS (1), IS_GATED (false).  Needs: none.  Lib: weights, activate, sum_lanes, no_bias.
+// Overrides: N_TOKENS (1), IS_GATED (false).  Needs: none.  Lib: weights, weight_codes,
+// activate, sum_lanes, no_bias.
 // Reference: engine/reference/engine.ts#normProject, #projectAdd, #normGateUp.
 
 struct Params {
