@@ -11,19 +11,20 @@ const BINDING =
 
 const problems = [];
 const files = filesOf(folder);
-const libraries = files.filter((path) => dirname(path) === "lib").map((path) => basename(path));
-/** Other texts for a library: lib/<variant>/<library>.wgsl. */
-const variants = files.filter((path) => dirname(dirname(path)) === "lib");
-const kernels = files.filter((path) => !path.startsWith("lib/"));
+const libraries = files.filter((path) => path.startsWith("lib/"));
+const libraryNames = libraries.map((path) => basename(path));
+/** Other texts for a library: variants/<variant>/<library>.wgsl. */
+const variants = files.filter((path) => path.startsWith("variants/"));
+const kernels = files.filter((path) => ![...libraries, ...variants].includes(path));
 for (const path of kernels) {
   checkKernel(basename(path), readFileSync(join(folder, `${path}.wgsl`), "utf8"));
 }
-for (const name of libraries) {
-  const code = readFileSync(join(folder, "lib", `${name}.wgsl`), "utf8");
-  checkText(`lib/${name}`, code);
+for (const path of libraries) {
+  const code = readFileSync(join(folder, `${path}.wgsl`), "utf8");
+  checkText(path, code);
   const mayBind = /^\/\/ .*\bbindings of their own\b/.test(code);
   if (/@compute/.test(code) || (!mayBind && /@group/.test(code))) {
-    problems.push(`lib/${name}: holds more than functions`);
+    problems.push(`${path}: holds more than functions`);
   }
 }
 for (const path of variants) checkVariant(path, readFileSync(join(folder, `${path}.wgsl`), "utf8"));
@@ -72,7 +73,7 @@ function checkKernel(name, code) {
   const libs = /\bLib: ([\w,\s]+?)\./.exec(text)?.[1];
   if (libs === undefined) fail("the header does not name its libraries");
   for (const lib of libs?.split(/,\s+/) ?? []) {
-    if (lib !== "none" && !libraries.includes(lib)) fail(`there is no library ${lib}`);
+    if (lib !== "none" && !libraryNames.includes(lib)) fail(`there is no library ${lib}`);
   }
   checkReference(text, fail);
 }
@@ -83,9 +84,10 @@ function checkVariant(path, code) {
   checkText(path, code);
   if (/@compute|@group/.test(code)) problems.push(`${path}: holds more than functions`);
   if (/^(enable|requires|diagnostic)/m.test(code)) problems.push(`${path}: has a directive`);
-  if (!libraries.includes(name)) return problems.push(`${path}: there is no library ${name}`);
+  const library = libraries.find((one) => basename(one) === name);
+  if (library === undefined) return problems.push(`${path}: there is no library ${name}`);
   const own = signatures(code);
-  const plain = signatures(readFileSync(join(folder, "lib", `${name}.wgsl`), "utf8"));
+  const plain = signatures(readFileSync(join(folder, `${library}.wgsl`), "utf8"));
   for (const signature of plain) {
     if (!own.includes(signature)) problems.push(`${path}: has no ${signature}`);
   }

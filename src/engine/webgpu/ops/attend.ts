@@ -18,7 +18,7 @@ import attendDecode from "../shaders/attend/attend_decode.wgsl";
 import attendMerge from "../shaders/attend/attend_merge.wgsl";
 import attendPrefill from "../shaders/attend/attend_prefill.wgsl";
 import attendStep from "../shaders/attend/attend_step.wgsl";
-import attendReduce from "../shaders/lib/attend_reduce.wgsl";
+import attendReduce from "../shaders/lib/reduce/attend_reduce.wgsl";
 import attendRows from "../shaders/lib/attend_rows.wgsl";
 import half from "../shaders/lib/half.wgsl";
 import halves from "../shaders/lib/halves.wgsl";

@@ -6,8 +6,8 @@ import drawAll from "../shaders/draw/draw_all.wgsl";
 import drawScan from "../shaders/draw/draw_scan.wgsl";
 import drawTop from "../shaders/draw/draw_top.wgsl";
 import logitWeight from "../shaders/lib/logit_weight.wgsl";
-import nthLargest from "../shaders/lib/nth_largest.wgsl";
-import order from "../shaders/lib/order.wgsl";
+import nthLargest from "../shaders/lib/reduce/nth_largest.wgsl";
+import order from "../shaders/lib/reduce/order.wgsl";
 import { linkShader } from "../device/pipelines.ts";
 import type { OpContext } from "./op-context.ts";
 

@@ -1,7 +1,7 @@
 // Known answers for products of bytes.
 import { linkShader } from "../device/pipelines.ts";
 import type { SelfTest } from "../device/variant.ts";
-import dotCodes from "../shaders/lib/dot_codes.wgsl";
+import dotCodes from "../shaders/lib/weights/dot_codes.wgsl";
 import dotPairs from "../shaders/self_test/dot_pairs.wgsl";
 
 const SHADER = linkShader("dot_pairs", dotPairs, dotCodes);

@@ -1,11 +1,11 @@
 // Known answers for the reductions: whole numbers, so that any order of adding gives the same bits.
 import { linkShader } from "../device/pipelines.ts";
 import type { SelfTest } from "../device/variant.ts";
-import attendReduce from "../shaders/lib/attend_reduce.wgsl";
-import largest from "../shaders/lib/largest.wgsl";
-import order from "../shaders/lib/order.wgsl";
-import sumLanes from "../shaders/lib/sum_lanes.wgsl";
-import sumWorkgroup from "../shaders/lib/sum_workgroup.wgsl";
+import attendReduce from "../shaders/lib/reduce/attend_reduce.wgsl";
+import largest from "../shaders/lib/reduce/largest.wgsl";
+import order from "../shaders/lib/reduce/order.wgsl";
+import sumLanes from "../shaders/lib/reduce/sum_lanes.wgsl";
+import sumWorkgroup from "../shaders/lib/reduce/sum_workgroup.wgsl";
 import reduceLanes from "../shaders/self_test/reduce_lanes.wgsl";
 import reduceWorkgroup from "../shaders/self_test/reduce_workgroup.wgsl";
 

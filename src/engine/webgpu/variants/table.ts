@@ -1,17 +1,17 @@
 // All variants, in one table: what each needs and which library files of shaders it replaces.
 import type { Variant } from "../device/variant.ts";
-import attendReduce from "../shaders/lib/attend_reduce.wgsl";
-import dotCodes from "../shaders/lib/dot_codes.wgsl";
-import dotCodesPacked from "../shaders/lib/packed_dot/dot_codes.wgsl";
-import halvesByF16 from "../shaders/lib/f16/halves.wgsl";
+import attendReduce from "../shaders/lib/reduce/attend_reduce.wgsl";
+import dotCodes from "../shaders/lib/weights/dot_codes.wgsl";
+import dotCodesPacked from "../shaders/variants/packed_dot/dot_codes.wgsl";
+import halvesByF16 from "../shaders/variants/f16/halves.wgsl";
 import halves from "../shaders/lib/halves.wgsl";
-import largest from "../shaders/lib/largest.wgsl";
-import attendReduceBySubgroups from "../shaders/lib/subgroups/attend_reduce.wgsl";
-import largestBySubgroups from "../shaders/lib/subgroups/largest.wgsl";
-import sumLanesBySubgroups from "../shaders/lib/subgroups/sum_lanes.wgsl";
-import sumWorkgroupBySubgroups from "../shaders/lib/subgroups/sum_workgroup.wgsl";
-import sumLanes from "../shaders/lib/sum_lanes.wgsl";
-import sumWorkgroup from "../shaders/lib/sum_workgroup.wgsl";
+import largest from "../shaders/lib/reduce/largest.wgsl";
+import attendReduceBySubgroups from "../shaders/variants/subgroups/attend_reduce.wgsl";
+import largestBySubgroups from "../shaders/variants/subgroups/largest.wgsl";
+import sumLanesBySubgroups from "../shaders/variants/subgroups/sum_lanes.wgsl";
+import sumWorkgroupBySubgroups from "../shaders/variants/subgroups/sum_workgroup.wgsl";
+import sumLanes from "../shaders/lib/reduce/sum_lanes.wgsl";
+import sumWorkgroup from "../shaders/lib/reduce/sum_workgroup.wgsl";
 import { dotTests } from "./dot-tests.ts";
 import { halfTests } from "./half-tests.ts";
 import { reduceTests } from "./reduce-tests.ts";

@@ -2,7 +2,7 @@
 //
 // Columns go in groups of 32. `j` in 0..4 is a unit of a group: columns 4j .. 4j + 4 ("near") and
 // 16 + 4j .. 16 + 4j + 4 ("far"), the eight weights that a kernel widens at once. See
-// shaders/lib/weights.wgsl, which reads what weight-packing.ts writes.
+// shaders/lib/weights/weights.wgsl, which reads what weight-packing.ts writes.
 //
 // | part   | words of a row         | content                                                      |
 // |--------|------------------------|--------------------------------------------------------------|

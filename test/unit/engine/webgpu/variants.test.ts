@@ -3,9 +3,9 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { Engine } from "../../../../src/engine/engine.ts";
 import { moduleText, type Variant } from "../../../../src/engine/webgpu/device/variant.ts";
-import largest from "../../../../src/engine/webgpu/shaders/lib/largest.wgsl";
-import sumLanes from "../../../../src/engine/webgpu/shaders/lib/sum_lanes.wgsl";
-import sumWorkgroup from "../../../../src/engine/webgpu/shaders/lib/sum_workgroup.wgsl";
+import largest from "../../../../src/engine/webgpu/shaders/lib/reduce/largest.wgsl";
+import sumLanes from "../../../../src/engine/webgpu/shaders/lib/reduce/sum_lanes.wgsl";
+import sumWorkgroup from "../../../../src/engine/webgpu/shaders/lib/reduce/sum_workgroup.wgsl";
 import { VARIANTS } from "../../../../src/engine/webgpu/variants/table.ts";
 import { Rig } from "../../../contract/rig.ts";
 import { openWebGpu } from "../../../support/webgpu.ts";

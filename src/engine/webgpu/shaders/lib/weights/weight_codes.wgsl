@@ -1,4 +1,4 @@
-// weight_codes: a matrix's codes and scales, of any tensor type (layout: ../../weight-layout.ts).
+// weight_codes: a matrix's codes and scales, of any tensor type (layout: webgpu/weights/weight-layout.ts).
 //
 //   w = scale (code - ZERO) - minimum
 //
