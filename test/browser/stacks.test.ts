@@ -10,7 +10,7 @@ import { requireModel } from "../support/models.ts";
 import { expectPassed, expectWhole, makeSuite, suiteNames } from "../support/stacks.ts";
 import { chromiumPath, openPage, openSite, type Site } from "./site.ts";
 
-const TIMEOUT_MS = 900_000;
+const TIMEOUT_MS = 1_500_000;
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const filesOf = (folder: string): string[] =>
   readdirSync(join(ROOT, "test", "golden", folder)).map((name) => `${folder}/${name}`);

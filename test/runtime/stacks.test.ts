@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { requireModel } from "../support/models.ts";
 import { expectPassed, expectWhole, makeSuite, runProgram, suiteNames } from "../support/stacks.ts";
 
-const TIMEOUT_MS = 900_000;
+const TIMEOUT_MS = 1_500_000;
 
 let suite: Awaited<ReturnType<typeof makeSuite>>;
 beforeAll(async () => {

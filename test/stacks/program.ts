@@ -5,7 +5,7 @@
 //   --model FILE   SmolLM2's file (SmolLM2-135M-Instruct.Q4_1.gguf): its prompts are checked too
 //   --golden DIR   default: the folder "golden" beside this file
 //   --only REGEX   only cases whose names match
-//   --quick        what a GPU that is a program gets through in two minutes or so
+//   --quick        what a GPU that is a program gets through in minutes
 //   --json FILE    the report
 //   --list         only prints the names of the cases
 import { writeFile } from "node:fs/promises";

@@ -77,7 +77,7 @@ const SLOW = [
 export interface SuiteChoice {
   /** A regular expression for their whole names. Default: all. */
   readonly only?: string;
-  /** What a GPU that is a program gets through in two minutes or so. Default: false. */
+  /** What a GPU that is a program gets through in minutes. Default: false. */
   readonly isQuick?: boolean;
 }
 
