@@ -59,7 +59,9 @@ export async function main(args: readonly string[], bench: VariantsBench): Promi
   const plain = candidates[0]?.answer;
   for (const { name, prefill, decode, answer, model } of candidates) {
     const same = answer === plain ? "same answer as plain" : "another answer than plain";
-    bench.say(`${name.padEnd(32)} ${rate(prefill)} prefill  ${rate(decode)} decode  ${same}`);
+    const loaded = `loaded in ${model.loadMs.toFixed(0)} ms`;
+    const rates = `${rate(prefill)} prefill  ${rate(decode)} decode`;
+    bench.say(`${name.padEnd(32)} ${rates}  ${loaded}  ${same}`);
     model.dispose();
   }
   return 0;

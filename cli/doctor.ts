@@ -80,8 +80,12 @@ function gpuRows({ gpu }: DoctorReport): [string, string][] {
     ]),
     ...variants.map(({ name, reason }, i): [string, string] => [
       i === 0 ? "variants" : "",
-      `${name}: ${reason === null ? "used, its self-test passed" : `plain instead, ${reason}`}`,
+      `${name}: ${reason === null ? `used${whenUsed(name)}, its self-test passed` : `plain instead, ${reason}`}`,
     ]),
     ["tuning", sizes],
   ];
+}
+
+function whenUsed(name: string): string {
+  return name === "packed-dot" ? " with activations q8" : "";
 }

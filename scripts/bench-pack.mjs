@@ -30,8 +30,13 @@ process.exitCode = await main(process.argv.slice(2), host);
 `;
 
 const variantsRunner = `// Compares the variants of the GPU's kernels; see bench/README.md.
-import { load, runtime } from "./package/node.js";
+import { load, runtime as own } from "./package/node.js";
 import { main } from "./variants.js";
+
+// Dawn hides some features behind toggles, such as vulkan_enable_f16_on_nvidia.
+const toggles = process.env.DAWN_FEATURES;
+const dawn = toggles && (await import("webgpu")).create(["enable-dawn-features=" + toggles]);
+const runtime = dawn ? { ...own, gpu: async () => dawn } : own;
 
 const say = (line) => process.stdout.write(line + "\\n");
 process.exit(await main(process.argv.slice(2), { load, runtime, say }));

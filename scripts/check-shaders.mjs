@@ -1,7 +1,7 @@
 // Checks what no compiler does: that a shader's header says what the shader declares, and two rules
 // that keep shaders right on every device. Compiling them is the contract suite's part.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import { root, say } from "./lib/run.mjs";
 
 const folder = join(root, "src", "engine", "webgpu", "shaders");

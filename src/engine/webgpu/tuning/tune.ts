@@ -35,13 +35,14 @@ const remembered = new Map<string, Tuning>();
  * fastest now. Must come before its first kernel.
  *
  * @param notes Where choices outlive the program; null: each process measures anew.
- * @throws {KvasirError} `device-lost`, `out-of-memory`.
+ * @returns What it is tuned to; `off` where nothing could be timed, which no load fails for.
  */
 export async function tuneDevice(gpu: GpuDevice, notes: Notes | null): Promise<TuningReport> {
   const name = noteName(gpu);
   const known = remembered.get(name) ?? (await readNote(notes, name));
   if (known === null) await gpu.prepared;
-  const tuning = known ?? (await measure(gpu));
+  const tuning = known ?? (await measure(gpu).catch(nothing));
+  if (tuning === null) return UNTUNED;
   gpu.tuning = tuning;
   remembered.set(name, tuning);
   if (known !== null) return { ...known, source: "stored" };

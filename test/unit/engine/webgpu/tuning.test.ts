@@ -115,6 +115,15 @@ describe("on a device", () => {
     opened.dispose();
   });
 
+  it("a device that is gone is not tuned, and another one of its kind is measured", async () => {
+    const gone = await device("card G");
+    gone.dispose();
+    expect(await tuneDevice(gone, null)).toEqual({ ...DEFAULT_TUNING, source: "off" });
+    const other = await device("card G");
+    expect((await tuneDevice(other, null)).source).toBe("measured");
+    other.dispose();
+  });
+
   for (const laneFactor of LANE_FACTORS) {
     const tileTokens = TILE_TOKENS[LANE_FACTORS.indexOf(laneFactor) % TILE_TOKENS.length] ?? 64;
     it(`lanes x ${laneFactor}, tiles of ${tileTokens}: products as the reference's`, async () => {
