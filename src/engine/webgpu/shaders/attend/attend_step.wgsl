@@ -24,26 +24,6 @@ override N_SHARED: u32 = 3u;
 override IS_F16: bool = true;
 override IS_SPLIT: bool = false;
 
-struct AttendParams {
-  n_groups: u32, // query heads per kv head
-  n_parts: u32, // workgroups that share the query heads of one kv head
-  first_kv_head: u32,
-  n_splits: u32,
-  qkv_offset: u32,
-  out_offset: u32,
-  position: u32, // of the query
-  window: u32,
-  scale: f32,
-  keys_offset: u32, // in vec4
-  values_offset: u32,
-  positions_offset: u32,
-  n_columns: u32, // of qkv, heads; this and the next are for attend_step
-  n_kv_heads: u32,
-  table_offset: u32,
-  is_half_style: u32,
-  heads: array<vec4u, 12>, // start, length
-}
-
 @group(0) @binding(0) var<uniform> params: AttendParams;
 @group(0) @binding(1) var<storage, read> table: array<f32>;
 @group(0) @binding(2) var<storage, read_write> qkv: array<f32>;

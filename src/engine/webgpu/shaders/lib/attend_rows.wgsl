@@ -2,6 +2,26 @@
 // of attend_decode. First a lane takes a row and its scores, then eight channels of every n-th row.
 // Lib: attend_reduce, halves.
 
+struct AttendParams {
+  n_groups: u32, // query heads per kv head
+  n_parts: u32, // workgroups that share the query heads of one kv head
+  first_kv_head: u32,
+  n_splits: u32,
+  qkv_offset: u32,
+  out_offset: u32,
+  position: u32, // of the query
+  window: u32,
+  scale: f32,
+  keys_offset: u32, // in vec4
+  values_offset: u32,
+  positions_offset: u32,
+  n_columns: u32, // of qkv, heads; this and the next are for attend_step
+  n_kv_heads: u32,
+  table_offset: u32,
+  is_half_style: u32,
+  heads: array<vec4u, 12>, // start, length
+}
+
 const LANES = 128u;
 const LOWEST = -3.0e38;
 
