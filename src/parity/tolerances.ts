@@ -24,8 +24,13 @@ export function nmseBound(plain: number, codec: CodecName | undefined): number {
   return codec === undefined || codec === "f32" ? plain : Math.max(plain, HALF_ROWS_NMSE);
 }
 
-/** Mean negative log-likelihood, relative. */
-export const MEAN_NLL_RELATIVE = 1e-4;
+/**
+ * Mean negative log-likelihood, relative. Rounded rows move each token's a little: measured 2.5e-4 over
+ * 64 tokens with rows of f16.
+ */
+export function nllBound(codec: CodecName | undefined): number {
+  return codec === undefined || codec === "f32" ? 1e-4 : 1e-3;
+}
 
 /** Perplexity in q8, relative, for prompts long enough to average over. */
 export const PERPLEXITY_RELATIVE = 0.01;

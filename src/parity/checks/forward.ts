@@ -15,8 +15,8 @@ import { argmax, compareGreedy, klDivergence, logProbability, nmse } from "../me
 import type { CheckContext, CheckResult, Job, ParityOptions } from "../runner.ts";
 import {
   LAST_LOGITS_NMSE,
-  MEAN_NLL_RELATIVE,
   minMargin,
+  nllBound,
   nmseBound,
   PERPLEXITY_MIN_TOKENS,
   PERPLEXITY_RELATIVE,
@@ -92,7 +92,7 @@ async function* checkPrompt(
   const kl = klDivergence(golden.values, measured.lastLogits);
   yield info(row, "last logits KL, nats", kl);
   if (isNumbers(entry["next_logprob"])) {
-    yield likelihood(row, activations, measured, numbers(entry, "next_logprob"));
+    yield likelihood(row, context, measured, numbers(entry, "next_logprob"));
   }
   if (activations !== "f32") return;
   if (isNumbers(entry["argmax"])) {
@@ -118,7 +118,7 @@ async function readPrompt(context: CheckContext, ids: readonly number[]): Promis
 
 function likelihood(
   row: Row,
-  activations: Activations,
+  { activations, codec }: Pick<CheckContext, "activations" | "codec">,
   measured: Measured,
   golden: readonly number[],
 ): CheckResult {
@@ -134,7 +134,7 @@ function likelihood(
   const goldenNll = mean(golden);
   if (activations === "f32") {
     const relative = Math.abs(nll - goldenNll) / Math.abs(goldenNll);
-    return atMost(row, "mean NLL, relative", relative, MEAN_NLL_RELATIVE);
+    return atMost(row, "mean NLL, relative", relative, nllBound(codec));
   }
   const relative = Math.abs(Math.exp(nll - goldenNll) - 1);
   const metric = "perplexity, relative";
