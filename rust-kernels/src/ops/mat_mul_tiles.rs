@@ -23,6 +23,8 @@ const VECTOR: usize = 16;
 /// Bytes of a laid panel: it and a tile's activations stay in the first cache.
 const MAX_LAID: usize = 28 << 10;
 
+// A function of its own: in one that holds all types, older engines allocate registers hastily.
+#[inline(never)]
 pub(super) fn run<C: Codes, S: Scales>(
     output: &mut Output<'_>,
     product: &Product<'_>,

@@ -13,8 +13,10 @@ pub(super) fn run<C: Codes, S: Scales>(
     rows: Range<usize>,
 ) {
     let shape = product.shape;
+    let single = tiles(shape.n_tokens).find(|(_, width)| *width == 1);
+    let Some((first, _)) = single else { return };
     for (row, group) in product.groups(&rows) {
-        for (token, _) in tiles(shape.n_tokens).filter(|(_, width)| *width == 1) {
+        for token in first..shape.n_tokens {
             let sums = token_sums::<C, S>(group, product, token);
             output.store([sums[0]], token, row, shape);
             output.store([sums[1]], token, row + 4, shape);
