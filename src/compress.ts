@@ -66,10 +66,13 @@ export function createCompressor(options: CompressorOptions): SequenceCompressor
 class MethodCompressor implements SequenceCompressor {
   readonly needsAllLayers: boolean;
   readonly overlapsLayers: boolean;
+  readonly asksRowsOnly: boolean;
   readonly #options: CompressorOptions;
   readonly #planner: Planner;
   readonly #steps: StepMeasurer;
   #prompt: Prompt | null = null;
+  /** What the layer before was measured for: methods see layers in order. */
+  #reading: Promise<unknown> | undefined;
   #memory: Mutable<CompressorMemory> = { ...NOTHING_KNOWN };
   /** Of the answer; null: not decided since the prompt. */
   #stepBudget: readonly Uint32Array[] | null = null;
@@ -79,6 +82,8 @@ class MethodCompressor implements SequenceCompressor {
     this.needsAllLayers = options.method.scope === "model";
     const isInBytes = options.budget !== undefined && "bytes" in options.budget;
     this.overlapsLayers = options.engine.isDeferred && !isInBytes;
+    const { prefill } = options.method.needs;
+    this.asksRowsOnly = !prefill.includes("colSum") && !prefill.includes("queryStats");
     this.#planner = new Planner(options);
     this.#steps = new StepMeasurer(this.#measureParts());
   }
@@ -154,7 +159,11 @@ class MethodCompressor implements SequenceCompressor {
       prompt.lists.set(l, newest(cache.knownPositions(l), limit));
     }
     if (this.#measures(l)) {
-      const signals = (await prompt.measurer?.read(l, queries, firstPosition, nQueries)) ?? {};
+      const before = this.#reading;
+      const reading = prompt.measurer?.read(l, queries, firstPosition, nQueries);
+      this.#reading = reading;
+      await before;
+      const signals = (await reading) ?? {};
       const context = this.#context(l, prompt.sequence, prompt.budget, signals);
       const { rows, budget, forced } = context;
       prompt.requests.set(l, { rows, budget, forced });

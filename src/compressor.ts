@@ -76,6 +76,8 @@ export interface Compressor {
    * meanwhile. Not where bytes are promised: two layers are then held whole.
    */
   readonly overlapsLayers: boolean;
+  /** Whether `compressLayer` needs no more than a layer's rows and newest queries, not `chunk`. */
+  readonly asksRowsOnly: boolean;
   /** A chunk of the prompt went through layer `l`; its queries are still in the workspace. */
   chunk(l: number, queries: LayerQueries): void;
   /**

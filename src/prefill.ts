@@ -120,25 +120,30 @@ class Prefill {
     );
     const queries =
       nWanted > 0 ? this.#alloc(F32_BYTES * nWanted * transformer.qkvStride, "queries") : undefined;
-    // Rows of the layer before: chosen while this layer's chunks are computed.
-    let choice: Promise<KeepLists> | null = null;
+    // Where layers overlap, rows of one are chosen while the next one's chunks are computed.
+    const { overlapsLayers } = compressor;
+    const isEarly = overlapsLayers && compressor.asksRowsOnly;
+    const choices: Promise<KeepLists>[] = [];
+    const close = async (l: number): Promise<void> =>
+      cache.closeLayer(l, (await choices[l]) ?? null);
     try {
       for (let l = 0; l < nLayers; l++) {
         cache.openLayer(l, nTokens, { compress: compressor.stages(l) });
         const nQueries = Math.min(compressor.wantsQueries(l), nTokens);
-        yield* this.#chunks(l, queries, nQueries);
-        // What moves rows and what measures them is asked for in one go.
-        if (choice !== null) cache.closeLayer(l - 1, await choice);
-        choice = this.#choose(l, queries, nQueries);
-        choice.catch(() => undefined); // heard later
-        if (compressor.overlapsLayers) continue;
-        cache.closeLayer(l, await choice);
-        choice = null;
+        const choose = (): void => {
+          const choice = this.#choose(l, queries, nQueries);
+          choice.catch(() => undefined); // heard later
+          choices[l] = choice;
+        };
+        yield* this.#chunks(l, queries, nQueries, isEarly ? choose : undefined);
+        if (overlapsLayers && l > 0) await close(l - 1);
+        if (!isEarly) choose();
+        if (!overlapsLayers) await close(l);
       }
     } finally {
-      await choice?.catch(() => undefined); // what it uses must not be freed under it
+      await Promise.allSettled(choices); // what they use must not be freed under them
     }
-    if (choice !== null) cache.closeLayer(nLayers - 1, await choice);
+    if (overlapsLayers) await close(nLayers - 1);
   }
 
   /** All that the engine is asked for before the next layer's chunks is asked for at once. */
@@ -150,11 +155,15 @@ class Prefill {
       : compressor.compressLayer(l, this.hidden, first, 0);
   }
 
-  /** All chunks through layer `l`; the last `nQueries` rotated queries are copied to `queries`. */
+  /**
+   * All chunks through layer `l`; the last `nQueries` rotated queries are copied to `queries`.
+   * @param appended Called when those and all rows are there, before the rest of the last chunk.
+   */
   async *#chunks(
     l: number,
     queries: EngineBuffer | undefined,
     nQueries: number,
+    appended: (() => void) | undefined,
   ): AsyncGenerator<PrefillProgress> {
     const { transformer, cache, compressor, chunkSize, signal } = this.#options;
     const { engine, config } = transformer;
@@ -171,24 +180,33 @@ class Prefill {
       const tables = this.#tables.map((table) => part(table, config.headDim));
       const firstPosition = this.#firstPosition + begin;
       const sums = compressor.columnSums(l);
-      transformer.layer(workspace, l, x, rows, tables, firstPosition, n, sums);
+      const rotated = (): void => {
+        if (queries !== undefined) this.#keepQueries(queries, nQueries, workspace.qkv, begin, n);
+        if (begin + n === nTokens) appended?.();
+      };
+      transformer.layer(workspace, l, x, rows, tables, firstPosition, n, sums, rotated);
       const table = transformer.tableOf(l, tables);
       compressor.chunk(l, { qkv: workspace.qkv, table, firstPosition, nTokens: n });
-      const from = Math.max(begin, nTokens - nQueries);
-      if (queries !== undefined && from < begin + n) {
-        const stride = F32_BYTES * transformer.qkvStride;
-        const at = (from - (nTokens - nQueries)) * stride;
-        engine.copy(
-          queries,
-          at,
-          workspace.qkv,
-          (from - begin) * stride,
-          (begin + n - from) * stride,
-        );
-      }
       await this.#yielder.pause();
       yield { done: l * nTokens + begin + n, total: config.nLayers * nTokens };
     }
+  }
+
+  /** Copies those of the newest `nQueries` that are among `n` from token `begin` on. */
+  #keepQueries(
+    queries: EngineBuffer,
+    nQueries: number,
+    qkv: EngineBuffer,
+    begin: number,
+    n: number,
+  ): void {
+    const { engine, qkvStride } = this.#options.transformer;
+    const first = this.#tokens.length - nQueries;
+    const from = Math.max(begin, first);
+    if (from >= begin + n) return;
+    const stride = F32_BYTES * qkvStride;
+    const byteLength = (begin + n - from) * stride;
+    engine.copy(queries, (from - first) * stride, qkv, (from - begin) * stride, byteLength);
   }
 
   #alloc(byteLength: number, label: string): EngineBuffer {

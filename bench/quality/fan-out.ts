@@ -12,6 +12,7 @@ export type Kept = Map<number, readonly Uint32Array[]>;
 
 export class FanOut implements Compressor {
   readonly overlapsLayers = false;
+  readonly asksRowsOnly = false;
   readonly needsAllLayers = false;
   /** In the order of the members. */
   readonly kept: readonly Kept[];

@@ -153,6 +153,7 @@ export class Transformer {
     firstPosition: number,
     nTokens: number,
     sums?: ColumnSums,
+    appended?: () => void,
   ): void {
     const layer = this.#layers[l];
     const table = layer && tables[layer.frequencies];
@@ -162,6 +163,7 @@ export class Transformer {
     const w = layer.weights;
     engine.normProject(qkv, x, w.attentionNorm, w.qkv, nTokens);
     engine.ropeAppend(qkv, rows, table, layer.rope, firstPosition, nTokens);
+    appended?.();
     const attended = [mixed, qkv, rows, layer.attend, firstPosition, nTokens] as const;
     if (sums === undefined || engine.attendAndSum === undefined) engine.attend(...attended);
     else engine.attendAndSum(...attended, sums.out, sums.layout);

@@ -1,6 +1,6 @@
 // Reading the next layer while rows of one are chosen: the same rows, the same text, one more layer's
 // rows at the peak.
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { LocalModel } from "../../../src/session/local-model.ts";
 import type { SessionOptions } from "../../../src/types.ts";
 import { chatSession, collect } from "../../support/sessions.ts";
@@ -71,6 +71,25 @@ describe.each(SESSIONS)("$method, $budget", (options) => {
     const isStaged = typeof options.method === "string" || !("across" in (options.method ?? {}));
     expect(overlapped.peak > expected.peak, "a second layer is held").toBe(isStaged);
   });
+});
+
+test("what needs rows alone is measured as soon as they are there, before the layer's attention", async () => {
+  const { engine } = model.parts.transformer;
+  const orderOf = async (method: string): Promise<string> => {
+    const calls: string[] = [];
+    const spies = (["attend", "measureWindow", "measureQueries"] as const).map((name) => {
+      const real = engine[name].bind(engine) as (...args: unknown[]) => void;
+      return vi.spyOn(engine, name).mockImplementation((...args: unknown[]) => {
+        calls.push(name);
+        real(...args);
+      });
+    });
+    await run({ method, budget: { keep: 0.4 } }, true);
+    for (const spy of spies) spy.mockRestore();
+    return calls.slice(0, 2).join();
+  };
+  expect(await orderOf("snapkv")).toBe("measureWindow,attend");
+  expect(await orderOf("expected-attention")).toBe("attend,measureQueries");
 });
 
 test("bytes that are promised hold: nothing overlaps", async () => {
