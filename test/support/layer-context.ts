@@ -7,6 +7,7 @@ import type {
   RowSums,
   Signals,
 } from "../../src/compression/method.ts";
+import { fillSegments, type Segment } from "../../src/compression/segments.ts";
 import { naiveSelect } from "./naive-select.ts";
 import type { Rng } from "./rng.ts";
 
@@ -130,4 +131,11 @@ export function randomSums(
     row.forEach((x, i) => (row[i] = (x / total) * nQueries));
   }
   return sums;
+}
+
+/** The same with the prompt's rows marked; the gaps are text. */
+export function inSegments(context: LayerContext, marks: readonly Segment[]): LayerContext {
+  const promptLength = context.rows.length[0] ?? 0;
+  const segments = fillSegments(marks, 0, promptLength);
+  return { ...context, sequence: { ...context.sequence, segments } };
 }

@@ -4,8 +4,8 @@ import { planBudget } from "../../../src/compression/budget.ts";
 import { toKeepLists } from "../../../src/compression/keep-lists.ts";
 import type { LayerContext, Method, Mutation } from "../../../src/compression/method.ts";
 import { createMethod } from "../../../src/compression/registry.ts";
-import { fillSegments, type Segment } from "../../../src/compression/segments.ts";
-import { keptRows, layerContext, modelMeta } from "../../support/layer-context.ts";
+import type { Segment } from "../../../src/compression/segments.ts";
+import { inSegments, keptRows, layerContext, modelMeta } from "../../support/layer-context.ts";
 import { naiveSelect } from "../../support/naive-select.ts";
 
 const range = (begin: number, end: number) =>
@@ -15,12 +15,6 @@ const range = (begin: number, end: number) =>
 function oneHead(sums: readonly number[], budget: number, nQueries = 1): LayerContext {
   const setup = { nHeads: 1, nKvHeads: 1, lengths: [sums.length], budget: [budget], nQueries };
   return layerContext({ ...setup, sums: Float32Array.from(sums) });
-}
-
-function inSegments(context: LayerContext, marks: readonly Segment[]): LayerContext {
-  const promptLength = context.rows.length[0] ?? 0;
-  const segments = fillSegments(marks, 0, promptLength);
-  return { ...context, sequence: { ...context.sequence, segments } };
 }
 
 describe("tova", () => {
