@@ -1,4 +1,5 @@
 // WebGPU engines for tests, on whatever adapter Dawn finds. None is a failure, not a skip.
+import { afterAll } from "vitest";
 import { create } from "webgpu";
 import type { Engine } from "../../src/engine/engine.ts";
 import { frequenciesOf } from "../../src/engine/reference/ops.ts";
@@ -7,6 +8,9 @@ import type { VariantReport } from "../../src/engine/webgpu/variants/self-test.t
 
 /** Dawn, on this machine's adapter. */
 export const testGpu = create([]);
+
+// Dawn ends the process when a thread ends before its promises have settled, which they do in a task.
+afterAll(() => new Promise((resolve) => void setTimeout(resolve, 50)));
 
 export async function webGpuEngine(options: Partial<WebGpuOptions> = {}): Promise<Engine> {
   return (await openWebGpu(options)).engine;

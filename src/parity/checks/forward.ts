@@ -1,4 +1,3 @@
-import type { Activations } from "../../engine/engine.ts";
 import {
   type GoldenContents,
   type GoldenFolder,
