@@ -1,3 +1,25 @@
+/** Attention of one kv head; rust-kernels/src/exports/rows.rs says what each number is. */
+type AttendHead = (
+  codec: number,
+  out: number,
+  outStride: number,
+  outColumn: number,
+  q: number,
+  qStride: number,
+  qColumn: number,
+  nTokens: number,
+  nGroups: number,
+  headDim: number,
+  keys: number,
+  values: number,
+  positions: number,
+  length: number,
+  firstPosition: number,
+  scale: number,
+  window: number,
+  scratch: number,
+) => void;
+
 /**
  * The exports of the kernels that the engine calls (rust-kernels/src/exports). Pointers are byte
  * offsets into the memory; `type` is ggml's number; codec 0 is f32, 1 is f16, 2 is q8.
@@ -123,26 +145,7 @@ export interface Kernels {
     headDim: number,
   ): void;
   attend_scratch_len(nQueries: number, headDim: number): number;
-  attend_head(
-    codec: number,
-    out: number,
-    outStride: number,
-    outColumn: number,
-    q: number,
-    qStride: number,
-    qColumn: number,
-    nTokens: number,
-    nGroups: number,
-    headDim: number,
-    keys: number,
-    values: number,
-    positions: number,
-    length: number,
-    firstPosition: number,
-    scale: number,
-    window: number,
-    scratch: number,
-  ): void;
+  readonly attend_head: AttendHead;
   split_rows(): number;
   split_len(nGroups: number, headDim: number): number;
   attend_split_head(
@@ -168,26 +171,7 @@ export interface Kernels {
     nGroups: number,
     headDim: number,
   ): void;
-  attend_keeping_head(
-    codec: number,
-    out: number,
-    outStride: number,
-    outColumn: number,
-    q: number,
-    qStride: number,
-    qColumn: number,
-    nTokens: number,
-    nGroups: number,
-    headDim: number,
-    keys: number,
-    values: number,
-    positions: number,
-    length: number,
-    firstPosition: number,
-    scale: number,
-    window: number,
-    scratch: number,
-  ): void;
+  readonly attend_keeping_head: AttendHead;
   kept_scratch_len(nQueries: number, headDim: number, nRows: number): number;
   add_columns_head(
     out: number,
